@@ -1,0 +1,31 @@
+"""The one exception that people see without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Something the caller gave cannot be used: what, in which source, where in it, and what to try.
+
+    ``str()`` joins the parts as ``SOURCE: what (where); hint``. Control characters are shown escaped, so that a
+    hostile file name cannot rewrite the terminal.
+    """
+
+    def __init__(self, what: str, *, source: str | None = None, where: str | None = None, hint: str | None = None):
+        self.what, self.source, self.where, self.hint = what, source, where, hint
+        text = what if source is None else f"{source}: {what}"
+        if where:
+            text += f" ({where})"
+        if hint:
+            text += f"; {hint}"
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that does not exist: with the nearest ones, or with all of them when none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    return InputError(f"unknown {kind} {name!r}", hint=hint)
