@@ -1,0 +1,97 @@
+"""The operations: one file each, found by discovery.
+
+An operation states its meaning (the textbook definition, never rearranged), the identity that the reference runs, the
+limits of rows with infinities, and its formulations: functions over an array namespace ``xp`` (NumPy's names) with
+constants through ``arithmetic.constant``. A formulation is one function under ``@operation.formulation(...)``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from overflowscope.errors import unknown
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """One way to compute an operation. ``function`` takes (xp, logits) or (xp, logits, labels).
+
+    ``breaks`` says what breaks it, ``bound`` a proven error bound where one is known (u is the unit roundoff, n the
+    number of classes); an ``approximation`` is another function than the operation, on purpose.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    formula: str
+    source: str
+    breaks: str
+    bound: str | None = None
+    approximation: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation on rows of logits. ``per_class``: its result has the shape (rows, classes), else (rows,).
+
+    ``meaning`` and ``identity`` take (xp, logits) or, with ``takes_labels``, (xp, logits, labels), labels being
+    integers of shape (rows,). ``limit`` takes rows (float64) that hold nan, +inf, or nothing but -inf, and gives
+    their limits as float64, nan where there is none. ``probabilities``: rows of the result sum to 1.
+    """
+
+    name: str
+    summary: str
+    meaning: Callable[..., Any]
+    identity: Callable[..., Any]
+    limit: Callable[..., Any]
+    takes_labels: bool = False
+    per_class: bool = False
+    probabilities: bool = False
+    formulations: dict[str, Formulation] = field(default_factory=dict)
+
+    def formulation(self, **about: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register the decorated function under its own name; the first line of its docstring is the formula."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            name = function.__name__
+            formula = (function.__doc__ or "").strip().splitlines()[0].rstrip(".")
+            self.formulations[name] = Formulation(name, function, formula, **about)
+            return function
+
+        return register
+
+    def arguments(self, logits: Any, labels: Any) -> tuple[Any, ...]:
+        """What the operation's functions take after ``xp``: (logits,), or (logits, labels) where it takes labels."""
+        return (logits, labels) if self.takes_labels else (logits,)
+
+    def shape(self, logits: Any) -> tuple[int, ...]:
+        """The shape of the result on logits of shape (rows, classes)."""
+        return tuple(logits.shape if self.per_class else logits.shape[:-1])
+
+    def named(self, name: str) -> Formulation:
+        """The formulation of that name. Raises InputError, with the nearest names, for any other."""
+        if name not in self.formulations:
+            raise unknown(f"formulation of {self.name}", name, self.formulations)
+        return self.formulations[name]
+
+
+@functools.cache
+def operations() -> dict[str, Operation]:
+    """Every operation of the catalogue by name."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            operation = importlib.import_module(f"{__name__}.{module.name}").OPERATION
+            found[operation.name] = operation
+    return found
+
+
+def named(name: str) -> Operation:
+    """The operation of that name. Raises InputError, with the nearest names, for any other."""
+    if name not in operations():
+        raise unknown("operation", name, operations())
+    return operations()[name]

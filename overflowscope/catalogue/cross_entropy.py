@@ -1,0 +1,97 @@
+"""cross_entropy: logsumexp(x) - x_y per row, y its integer label; no reduction.
+
+What torch.nn.CrossEntropyLoss(reduction='none') returns for class indices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from overflowscope.arithmetic import constant
+from overflowscope.catalogue import Operation, softmax
+from overflowscope.catalogue._rows import at_label, one_hot_limit, without_maximum
+
+
+def meaning(xp: Any, x: Any, labels: Any) -> Any:
+    """-log(exp(x_y) / sum_i exp(x_i))."""
+    return -xp.log(at_label(xp, softmax.meaning(xp, x), labels))
+
+
+def identity(xp: Any, x: Any, labels: Any) -> Any:
+    """(m - x_y) + log1p(s), s the sum over the others: nothing cancels, for both terms are at least 0."""
+    m, _, s = without_maximum(xp, x)
+    return (m[:, 0] - at_label(xp, x, labels)) + xp.log1p(s)[:, 0]
+
+
+def limit(x: Any, labels: Any) -> Any:
+    """-log of softmax's limit at the label: 0 or +inf."""
+    with np.errstate(divide="ignore"):
+        return -np.log(at_label(np, one_hot_limit(x), labels))
+
+
+OPERATION = Operation(
+    "cross_entropy", "log(sum_i exp(x_i)) - x_label, per row", meaning, identity, limit, takes_labels=True
+)
+
+
+@OPERATION.formulation(
+    source="the definition",
+    breaks="whatever breaks naive softmax; a label whose probability underflows (-log(0) = inf)",
+)
+def naive(xp: Any, x: Any, labels: Any) -> Any:
+    """-log(softmax(x)[y])."""
+    return -xp.log(at_label(xp, softmax.naive(xp, x), labels))
+
+
+@OPERATION.formulation(
+    source="the definition, over the shifted softmax",
+    breaks="a label whose probability underflows (-log(0) = inf); a probability near 1, whose log has few digits left",
+)
+def shifted(xp: Any, x: Any, labels: Any) -> Any:
+    """-log(softmax(x)[y]), the softmax shifted."""
+    return -xp.log(at_label(xp, softmax.shifted(xp, x), labels))
+
+
+@OPERATION.formulation(
+    source="logsumexp minus the label's logit, as commonly written",
+    breaks="a dominant label: max + log(sum) rounds at ulp(max), then x_y is subtracted (cancellation)",
+)
+def lse(xp: Any, x: Any, labels: Any) -> Any:
+    """max + log(sum(exp(x - max))) - x[y]."""
+    m = xp.max(x, axis=-1, keepdims=True)
+    logsumexp = m + xp.log(xp.sum(xp.exp(x - m), axis=-1, keepdims=True))
+    return logsumexp[:, 0] - at_label(xp, x, labels)
+
+
+@OPERATION.formulation(
+    source="torch.nn.CrossEntropyLoss: log_softmax, then the negative log-likelihood",
+    breaks="a dominant label: log(1 + s) loses a small s",
+)
+def shifted_lse(xp: Any, x: Any, labels: Any) -> Any:
+    """log(sum(exp(x - max))) - (x[y] - max)."""
+    d = x - xp.max(x, axis=-1, keepdims=True)
+    return xp.log(xp.sum(xp.exp(d), axis=-1)) - at_label(xp, d, labels)
+
+
+@OPERATION.formulation(
+    source="after Blanchard, Higham, Higham (2021), Algorithm 4.1",
+    breaks="a sum beyond the largest number",
+    bound="relative (n + 1 + max - min) u",
+)
+def log1p(xp: Any, x: Any, labels: Any) -> Any:
+    """(max - x[y]) + log1p(s), s the sum of exp(x - max) without the maximum."""
+    m, _, s = without_maximum(xp, x)
+    return (m[:, 0] - at_label(xp, x, labels)) + xp.log1p(s)[:, 0]
+
+
+@OPERATION.formulation(
+    source="the common patch for log(0)",
+    breaks="any probability near or below 1e-12, where it is finite and wrong (27.6 at most); float16, in which 1e-12 "
+    "rounds to 0",
+    approximation=True,
+)
+def clipped(xp: Any, x: Any, labels: Any) -> Any:
+    """-log(softmax(x)[y] + 1e-12), the softmax shifted."""
+    return -xp.log(at_label(xp, softmax.shifted(xp, x), labels) + constant(x, "1e-12"))

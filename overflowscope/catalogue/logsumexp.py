@@ -1,0 +1,74 @@
+"""logsumexp: log(sum_i exp(x_i)), the smooth maximum of a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from overflowscope.arithmetic import constant
+from overflowscope.catalogue import Operation
+from overflowscope.catalogue._rows import without_maximum
+
+
+def meaning(xp: Any, x: Any) -> Any:
+    """log(sum_i exp(x_i))."""
+    return xp.log(xp.sum(xp.exp(x), axis=-1))
+
+
+def identity(xp: Any, x: Any) -> Any:
+    """m + log1p(s), s the sum over the others; it cancels only where the result is near 0."""
+    m, _, s = without_maximum(xp, x)
+    return (m + xp.log1p(s))[:, 0]
+
+
+def limit(x: Any) -> Any:
+    """+inf where a logit is, -inf where all are; nan with a nan."""
+    return np.max(x, axis=-1)
+
+
+OPERATION = Operation("logsumexp", "log(sum_i exp(x_i)), per row", meaning, identity, limit)
+
+
+@OPERATION.formulation(
+    source="Blanchard, Higham, Higham (2021), Algorithm 3.1",
+    breaks="a logit above log(largest), or a sum beyond the largest number (inf); very negative logits (log(0) = -inf)",
+    bound="relative (1 + (n + 1)/|y|) u where no exp over- or underflows",
+)
+def naive(xp: Any, x: Any) -> Any:
+    """log(sum(exp(x)))."""
+    return xp.log(xp.sum(xp.exp(x), axis=-1))
+
+
+@OPERATION.formulation(
+    source="Higham, What Is the Log-Sum-Exp Function? (2021)",
+    breaks="a sum beyond the largest number (65,520 equal logits in float16); an infinite maximum (inf - inf)",
+    bound="relative (|y + n - min|/|y| + 1) u",
+)
+def shifted(xp: Any, x: Any) -> Any:
+    """max + log(sum(exp(x - max)))."""
+    m = xp.max(x, axis=-1, keepdims=True)
+    return (m + xp.log(xp.sum(xp.exp(x - m), axis=-1, keepdims=True)))[:, 0]
+
+
+@OPERATION.formulation(
+    source="Blanchard, Higham, Higham (2021), Algorithm 4.1",
+    breaks="a sum beyond the largest number; an infinite maximum (inf - inf)",
+    bound="relative (|y + n - min|/|y| + 1) u",
+)
+def log1p(xp: Any, x: Any) -> Any:
+    """max + log1p(s), s the sum of exp(x - max) without the maximum."""
+    m, _, s = without_maximum(xp, x)
+    return (m + xp.log1p(s))[:, 0]
+
+
+@OPERATION.formulation(
+    source="a known trap",
+    breaks="a dominant logit near 0: the full sum has absorbed the others before the 1 is taken off, so log1p gains "
+    "nothing over log",
+)
+def fake_log1p(xp: Any, x: Any) -> Any:
+    """max + log1p(sum(exp(x - max)) - 1)."""
+    m = xp.max(x, axis=-1, keepdims=True)
+    s = xp.sum(xp.exp(x - m), axis=-1, keepdims=True)
+    return (m + xp.log1p(s - constant(x, "1")))[:, 0]

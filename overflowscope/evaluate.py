@@ -1,0 +1,55 @@
+"""Run one implementation on logits held in a format, and take its result back as exact numbers of that format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overflowscope import formats
+from overflowscope.catalogue import Formulation, Operation
+from overflowscope.formats import Floats, Format
+from overflowscope.records import Evaluation
+
+
+def to_array(values: Floats, fmt: Format) -> NDArray[Any]:
+    """Numbers of a format, given as float64, as an array of its dtype. What it cannot hold (inf in e4m3fn) is nan."""
+    with np.errstate(all="ignore"):
+        return np.ascontiguousarray(values.astype(fmt.dtype))
+
+
+def computing(fmt: Format, compute: Format | None) -> Format:
+    """The format in which numbers of ``fmt`` are computed with: ``compute`` where it holds all of them, else ``fmt``."""
+    holds = compute is not None and (
+        compute.precision >= fmt.precision and compute.emax >= fmt.emax and compute.emin <= fmt.emin
+    )
+    return compute if compute is not None and holds else fmt
+
+
+def evaluate(
+    operation: Operation,
+    formulation: Formulation,
+    logits: Floats,
+    labels: NDArray[np.int64] | None,
+    fmt: Format,
+    compute: Format | None = None,
+) -> Evaluation:
+    """Run a formulation in NumPy's own arithmetic on ``logits`` (rows, classes), numbers of the format as float64.
+
+    With ``compute`` it runs as half-precision kernels do: cast up, run there, round once. No warnings, whatever the
+    host program asked of ``np.seterr``.
+    """
+    with np.errstate(all="ignore"):
+        x = to_array(logits, fmt).astype(computing(fmt, compute).dtype)
+        result = formulation.function(np, *operation.arguments(x, labels))
+        return returned(result, fmt)
+
+
+def returned(result: NDArray[Any], fmt: Format) -> Evaluation:
+    """A result in whatever floating-point dtype, rounded once to the format where it is another."""
+    with np.errstate(all="ignore"):
+        values = result.astype(np.float64)
+    if result.dtype != fmt.dtype:
+        values = formats.round_to(values, fmt)
+    return Evaluation(values, result.dtype.name)
