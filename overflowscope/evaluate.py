@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope import formats
-from overflowscope.catalogue import Formulation, Operation
+from overflowscope.catalogue import Operation
 from overflowscope.formats import Floats, Format
 from overflowscope.records import Evaluation
 
@@ -29,26 +30,21 @@ def computing(fmt: Format, compute: Format | None) -> Format:
 
 def evaluate(
     operation: Operation,
-    formulation: Formulation,
+    run: Callable[..., Any],
     logits: Floats,
     labels: NDArray[np.int64] | None,
     fmt: Format,
     compute: Format | None = None,
 ) -> Evaluation:
-    """Run a formulation in NumPy's own arithmetic on ``logits`` (rows, classes), numbers of the format as float64.
+    """Run an implementation in NumPy's own arithmetic on ``logits`` (rows, classes), numbers of the format as float64.
 
-    With ``compute`` it runs as half-precision kernels do: cast up, run there, round once. No warnings, whatever the
-    host program asked of ``np.seterr``.
+    ``run`` takes (xp, logits) or (xp, logits, labels). With ``compute`` it runs as half-precision kernels do: cast up,
+    run, round once; a result in any other dtype is rounded once to the format too, and the dtype told. No warnings,
+    whatever the host program asked of ``np.seterr``.
     """
     with np.errstate(all="ignore"):
         x = to_array(logits, fmt).astype(computing(fmt, compute).dtype)
-        result = formulation.function(np, *operation.arguments(x, labels))
-        return returned(result, fmt)
-
-
-def returned(result: NDArray[Any], fmt: Format) -> Evaluation:
-    """A result in whatever floating-point dtype, rounded once to the format where it is another."""
-    with np.errstate(all="ignore"):
+        result = run(np, *operation.arguments(x, labels))
         values = result.astype(np.float64)
     if result.dtype != fmt.dtype:
         values = formats.round_to(values, fmt)

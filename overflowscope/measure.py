@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,13 @@ HUGE = float(np.finfo(np.float64).max)
 """Finite errors beyond it are reported as it, so that inf always means: nan, or an infinity on one side only."""
 
 
-def measure(evaluation: Evaluation, truth: Reference, logits: Floats, probabilities: bool, first_row: int = 0) -> Tally:
+def measure(
+    evaluation: Evaluation, truth: Reference, logits: Floats, probabilities: bool, numbers: NDArray[np.int64]
+) -> Tally:
     """Measure one evaluation against its reference.
 
     ``logits`` (rows, classes) are the numbers of the format that went in; ``probabilities`` asks for the measures of
-    rows that sum to 1 as well; ``first_row`` is added to the row numbers reported.
+    rows that sum to 1 as well; ``numbers`` (rows,) are the numbers of the rows in the whole input.
     """
     got = _overflowed_nan(evaluation.values, truth)
     outcome, correct = classify(got, truth)
@@ -35,12 +38,12 @@ def measure(evaluation: Evaluation, truth: Reference, logits: Floats, probabilit
         bits=Sample.of(np.log2(1 + ulps[measured])),
         relative=Sample.of(relative[measured]),
         absolute=Extreme.of(absolute[measured]),
-        worst=_worst(ulps, measured, evaluation.values, truth, first_row),
+        worst=_worst(ulps, measured, evaluation.values, truth, numbers),
     )
     if not probabilities:
         return tally
     usable = (truth.state == State.DEFINED).all(-1) & ~np.isnan(got).any(-1)
-    return replace(tally, **_of_rows(got[usable], logits[usable], _rows_of(truth, usable)))
+    return replace(tally, **_of_rows(got[usable], logits[usable], _rows_of(truth, usable), numbers[usable]))
 
 
 def classify(got: Floats, truth: Reference) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -165,8 +168,7 @@ def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
         exceeds=count(defined & decided & np.isfinite(truth.head) & np.isinf(truth.below)),
         rows_nan=count(np.isnan(raw_rows).any(-1)),
         rows_inf=count(np.isinf(raw_rows).any(-1)),
-        rows_overflow=count((by_row == Outcome.OVERFLOW).any(-1)),
-        rows_underflow=count((by_row == Outcome.UNDERFLOW).any(-1)),
+        rows_by_outcome=tuple(count((by_row == o).any(-1)) for o in Outcome),
         rows_failed=count(failed.any(-1)),
         defined=count(defined),
         by_balls=count(defined & decided & (truth.rung == 1)),
@@ -176,16 +178,15 @@ def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
 
 
 def _worst(
-    ulps: Floats, measured: NDArray[np.bool_], raw: Floats, truth: Reference, first_row: int
+    ulps: Floats, measured: NDArray[np.bool_], raw: Floats, truth: Reference, numbers: NDArray[np.int64]
 ) -> tuple[float, int, int, float, float, float, int, float] | None:
     """The first of the elements with the largest error: (error, -row, -column, got, head, tail, exponent, radius)."""
     if not measured.any():
         return None
     place = np.unravel_index(int(np.argmax(np.where(measured, ulps, -1.0))), ulps.shape)
     row, column = int(place[0]), int(place[1]) if len(place) > 1 else 0
-    numbers = (float(a[place]) for a in (raw, truth.head, truth.tail))
-    got, head, tail = numbers
-    return float(ulps[place]), -(row + first_row), -column, got, head, tail, int(truth.exponent[place]), float(truth.radius[place])
+    got, head, tail, radius = (float(a[place]) for a in (raw, truth.head, truth.tail, truth.radius))
+    return float(ulps[place]), -int(numbers[row]), -column, got, head, tail, int(truth.exponent[place]), radius
 
 
 def _rows_of(truth: Reference, rows: NDArray[np.bool_]) -> Reference:
@@ -193,7 +194,7 @@ def _rows_of(truth: Reference, rows: NDArray[np.bool_]) -> Reference:
     return replace(truth, **{name: getattr(truth, name)[rows] for name in fields})
 
 
-def _of_rows(q: Floats, logits: Floats, truth: Reference) -> dict[str, object]:
+def _of_rows(q: Floats, logits: Floats, truth: Reference, numbers: NDArray[np.int64]) -> dict[str, Any]:
     """Of rows of probabilities without nan, q computed and p exact: sums, divergence, argmax flips, lost mass."""
     if not len(q):
         return {}
@@ -203,7 +204,9 @@ def _of_rows(q: Floats, logits: Floats, truth: Reference) -> dict[str, object]:
         expected = row_sums(np.where(truth.below == truth.above, truth.below, p))
         divergence = np.where(np.isinf(q).any(-1), np.inf, _divergence(q, p, truth).sum(-1))
         # Rounding each exact value moves a row's sum to `expected`; an error beyond a few u is the formulation's.
-        off = ~(np.abs(sums - expected) <= 2.0**-6 + 8 * truth.fmt.unit_roundoff)
+        distance = np.abs(sums - expected)
+        off = ~(distance <= 2.0**-6 + 8 * truth.fmt.unit_roundoff)
+        furthest = int(np.argmax(distance))
     kept = (q == q.max(-1, keepdims=True)) & (logits == logits.max(-1, keepdims=True))
     return {
         "sums": Extreme.of(sums),
@@ -211,6 +214,7 @@ def _of_rows(q: Floats, logits: Floats, truth: Reference) -> dict[str, object]:
         "flips": int(np.count_nonzero(~kept.any(-1))),
         "lost": Extreme.of(np.where(q == 0, p, 0.0).sum(-1)),
         "rows_off": int(np.count_nonzero(off)),
+        "worst_sum": (float(distance[furthest]), -int(numbers[furthest])),
     }
 
 

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ SPELLED = {
     **dict.fromkeys(("-inf", "-infinity"), -math.inf),
     "nan": math.nan,
 }
+HOW_A_VECTOR_LOOKS = "a vector is written [1.5, 2.5]"
 NAMED_KINDS = {list: "a list", dict: "an object", type(None): "null"}
 
 
@@ -37,8 +39,8 @@ class _BeyondFloat64(Exception):
     """Somewhere in the text is a number too large: parse it again with care, to say which."""
 
 
-class _Huge(str):
-    """The literal of a number beyond float64."""
+class _Literal(str):
+    """What stands in the text without quotes: Infinity, NaN, or a number beyond float64."""
 
 
 def logits(text: str, *, lines: bool, key: str | None) -> tuple[Floats, tuple[int, ...], Labels | None]:
@@ -67,20 +69,21 @@ def _carefully_if_needed(text: str, lines: bool, build: Callable[[Any, bool], T]
 
 
 def _decoder(read_int: Callable[[str], Any], read_float: Callable[[str], Any]) -> json.JSONDecoder:
-    # Infinity and NaN become the strings of that name, so that every float infinity comes from an overflow.
-    return json.JSONDecoder(parse_int=read_int, parse_float=read_float, parse_constant=str, object_pairs_hook=_object)
+    # Infinity is kept as text, so that every float infinity comes from an overflow.
+    return json.JSONDecoder(
+        parse_int=read_int, parse_float=read_float, parse_constant=_Literal, object_pairs_hook=_object
+    )
 
 
-def _number(kind: Callable[[str], int | float], literal: str) -> int | float | _Huge:
-    return _Huge(literal) if math.isinf(float(literal)) else kind(literal)
+def _number(kind: Callable[[str], int | float], literal: str) -> int | float | _Literal:
+    return _Literal(literal) if math.isinf(float(literal)) else kind(literal)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"the key {twice!r} appears twice in one object")
+        [(repeated, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise InputError(f"the key {_shown(repeated)} appears twice in one object")
     return members
 
 
@@ -93,8 +96,8 @@ def _parse(text: str, lines: bool, decoder: json.JSONDecoder) -> tuple[Any, bool
             return _decode(text, decoder), False
         except json.JSONDecodeError as error:
             before = text[: error.pos]
-            first_is_one_line = "\n" not in before.strip() and before.rstrip(" \t").endswith("\n")
-            if not (error.msg == "Extra data" and first_is_one_line):
+            one_line = "\n" not in before.strip(" \t\r\n") and before.rstrip(" \t").endswith("\n")
+            if not (error.msg == "Extra data" and one_line):
                 raise _invalid(error, error.lineno) from None
     values = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -103,6 +106,8 @@ def _parse(text: str, lines: bool, decoder: json.JSONDecoder) -> tuple[Any, bool
                 values.append(_decode(line, decoder))
             except json.JSONDecodeError as error:
                 raise _invalid(error, number) from None
+            except InputError as error:
+                raise InputError(error.what, where=f"line {number}", hint=error.hint) from None
     return values, True
 
 
@@ -115,14 +120,12 @@ def _decode(text: str, decoder: json.JSONDecoder) -> Any:
         # The only other one is from int(): more digits than Python converts.
         raise _BeyondFloat64 from None
     except RecursionError:
-        raise InputError("the JSON is nested too deeply", hint="a matrix is a list of lists of numbers") from None
+        raise InputError("the JSON is nested too deeply", hint=HOW_A_VECTOR_LOOKS) from None
 
 
 def _invalid(error: json.JSONDecodeError, line: int) -> InputError:
     what = "more text after the first value" if error.msg == "Extra data" else error.msg
-    hint = None
-    if re.match(r"[-+\w.]+[ \t]*[,;\s]", error.doc.lstrip()):
-        hint = "a vector is written [1.5, 2.5]"
+    hint = HOW_A_VECTOR_LOOKS if re.match(r"\s*[-+\w.]+\s*[,;\s]", error.doc) else None
     return InputError(f"invalid JSON: {what}", where=f"line {line}, column {error.colno}", hint=hint)
 
 
@@ -133,14 +136,14 @@ def _logits(value: Any, is_lines: bool, key: str | None) -> tuple[Floats, tuple[
     records = [_record(line, key, f"row {i}") for i, line in enumerate(value)]
     without = [i for i, (_, given) in enumerate(records) if given is None]
     if without and len(without) < len(records):
-        raise InputError(f"{len(without)} of the {len(records)} rows have no label", where=f"row {without[0]}")
+        raise InputError("some rows have a label, this one has none", where=f"row {without[0]}")
     given = None if without else _integers([given for _, given in records])
     return *_matrix([row for row, _ in records]), given
 
 
 def _labels(value: Any, is_lines: bool) -> Labels:
     if not is_lines:
-        return _integers(_member(value, f"row {0}") if isinstance(value, dict) else value)
+        return _integers(_member(value, None) if isinstance(value, dict) else value)
     return _integers([_member(v, f"row {i}") if isinstance(v, dict) else v for i, v in enumerate(value)])
 
 
@@ -156,8 +159,9 @@ def _record(value: Any, key: str | None, where: str | None) -> tuple[list[Any], 
     elif key is not None:
         raise InputError(f"there is no object with a key {key!r}, only {_shown(value)}", where=where)
     if not isinstance(value, list):
-        single = type(value) in (int, float, _Huge)
-        raise InputError(f"{'a single number' if single else _shown(value)} is no row of logits", where=where)
+        single = type(value) in (int, float, _Literal)
+        what = "a single number" if single else _shown(value)
+        raise InputError(f"{what} is no row of logits", where=where, hint=HOW_A_VECTOR_LOOKS)
     return value, given
 
 
@@ -170,7 +174,7 @@ def _member(value: dict[str, Any], where: str | None, but: str | None = None) ->
 
 
 def _keys(value: dict[str, Any]) -> str:
-    names = [repr(name) for name in value]
+    names = [_shown(name) for name in value]
     return f"its keys: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}" if names else "it is empty"
 
 
@@ -200,31 +204,29 @@ def _converted(flat: list[Any]) -> Floats:
 
 def _rows(value: list[Any], noun: str) -> tuple[list[list[Any]], tuple[int, ...]]:
     """The innermost lists, all of one length, and the shape that they are arranged in."""
-    level, shape = [value], tuple[int, ...]()
+    level: list[list[Any]] = [value]
+    shape: tuple[int, ...] = ()
     while all(set(map(type, item)) == {list} for item in level):
-        _same_length(level, shape, "list")
+        _refuse_ragged(level, shape, "list")
         shape = (*shape, len(level[0]))
         if len(shape) >= MAX_AXES:
-            raise InputError("the JSON is nested too deeply", hint="a matrix is a list of lists of numbers")
+            raise InputError("the JSON is nested too deeply", hint=HOW_A_VECTOR_LOOKS)
         level = list(itertools.chain.from_iterable(level))
-    _same_length(level, shape, noun)
+    for i, item in enumerate(level):
+        if list in map(type, item):
+            # Where all of them are lists, it is the first that differs from the values of other rows.
+            odd = next((j for j, v in enumerate(item) if type(v) is not type(item[0])), 0)
+            raise InputError(f"lists and single {noun}s are mixed", where=_element(_row(i, shape), odd))
+    _refuse_ragged(level, shape, noun)
     return level, shape
 
 
-def _same_length(level: list[list[Any]], shape: tuple[int, ...], noun: str) -> None:
-    """Raises InputError where a list holds both lists and other things, or another number of them than the first."""
-    for i, item in enumerate(level):
-        if list in (kinds := set(map(type, item))) and (len(kinds) > 1 or noun != "list"):
-            # Where every item holds lists only, they belong to lists of numbers beside them.
-            at = next((j for j, v in enumerate(item) if type(v) is not type(item[0])), 0)
-            raise InputError("lists and single values are mixed", where=_element(_row(i, shape), at))
+def _refuse_ragged(level: list[list[Any]], shape: tuple[int, ...], noun: str) -> None:
     wanted = len(level[0])
     for i, item in enumerate(level):
-        if len(item) != wanted:
-            counts = [f"{n} {noun}{'' if n == 1 else 's'}" for n in (len(item), wanted)]
-            raise InputError(
-                f"{_row(i, shape)} has {counts[0]}, {_row(0, shape)} has {wanted}", hint="pad or split the rows"
-            )
+        if (n := len(item)) != wanted:
+            what = f"{_row(i, shape)} has {n} {noun}{'' if n == 1 else 's'}, {_row(0, shape)} has {wanted}"
+            raise InputError(what, hint=f"give every row as many {noun}s")
 
 
 def _row(i: int, shape: tuple[int, ...]) -> str:
@@ -239,12 +241,12 @@ def _element(row: str, column: int) -> str:
 
 
 def _spelled(value: Any, i: int, leading: tuple[int, ...], classes: int) -> float:
-    found = SPELLED.get(value.lower()) if type(value) is str else None
+    found = SPELLED.get(value.lower()) if isinstance(value, str) else None
     if found is None:
         where = _element(_row(i // classes, leading), i % classes)
-        if type(value) is _Huge:
-            raise InputError(f"{_shown(value)} is beyond float64", where=where, hint="Infinity is written so")
-        hint = "numbers have no quotes around them" if type(value) is str else None
+        if type(value) is _Literal:
+            raise InputError(f"{_shown(value)} is beyond float64", where=where, hint="write Infinity if that is meant")
+        hint = "in quotes, only inf, -inf and nan are read" if type(value) is str else None
         raise InputError(f"{_shown(value)} is no number", where=where, hint=hint)
     return found
 
@@ -254,7 +256,7 @@ def _shown(value: Any) -> str:
         return NAMED_KINDS[type(value)]
     if type(value) is bool:
         return str(value).lower()
-    text = str(value) if type(value) is _Huge else repr(value)
+    text = str(value) if type(value) is _Literal else repr(value)
     return text if len(text) <= 40 else f"{text[:20]}... ({len(text)} characters)"
 
 

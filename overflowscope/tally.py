@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -129,8 +130,12 @@ def row_sums(values: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Tally:
-    """All that is kept of the elements measured. ``worst`` is (error, -row, -column, got, head, tail, exponent, radius),
-    so that the largest tuple is the first of the largest errors."""
+    """All that is kept of the elements measured.
+
+    ``outcomes`` and ``rows_by_outcome`` count elements and rows by Outcome. ``worst`` is (error, -row, -column, got,
+    head, tail, exponent, radius) and ``worst_sum`` (distance of a row's sum, -row), so that the largest tuple is the
+    first of the largest errors.
+    """
 
     rows: int = 0
     elements: int = 0
@@ -143,8 +148,7 @@ class Tally:
     exceeds: int = 0
     rows_nan: int = 0
     rows_inf: int = 0
-    rows_overflow: int = 0
-    rows_underflow: int = 0
+    rows_by_outcome: tuple[int, ...] = (0,) * 8
     rows_failed: int = 0
     rows_off: int = 0
     defined: int = 0
@@ -161,12 +165,16 @@ class Tally:
     divergence: Extreme = Extreme()
     lost: Extreme = Extreme()
     worst: tuple[float, int, int, float, float, float, int, float] | None = None
+    worst_sum: tuple[float, int] | None = None
 
     def __add__(self, other: Tally) -> Tally:
-        merged = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in _APART}
-        outcomes = tuple(a + b for a, b in zip(self.outcomes, other.outcomes, strict=True))
-        worst = max((w for w in (self.worst, other.worst) if w is not None), key=lambda w: w[:3], default=None)
-        return Tally(**merged, outcomes=outcomes, worst=worst)
-
-
-_APART = {"outcomes", "worst"}
+        merged: dict[str, Any] = {}
+        for f in fields(self):
+            mine, others = getattr(self, f.name), getattr(other, f.name)
+            if f.name in ("worst", "worst_sum"):
+                merged[f.name] = max((w for w in (mine, others) if w is not None), default=None)
+            elif isinstance(mine, tuple):
+                merged[f.name] = tuple(a + b for a, b in zip(mine, others, strict=True))
+            else:
+                merged[f.name] = mine + others
+        return Tally(**merged)

@@ -1,0 +1,116 @@
+"""A person's own function as an implementation: found by its name, called plainly, its result looked at."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from overflowscope.arithmetic.recording import RecordedArray
+from overflowscope.errors import InputError, unknown
+
+
+def load(spec: str) -> Callable[..., Any]:
+    """The function that ``path/to/file.py:function`` or ``package.module:function`` names. This runs the module.
+
+    Raises InputError where there is no such file, module or function, or where the module itself raises.
+    """
+    place, colon, name = spec.rpartition(":")
+    if not colon or not place or not name:
+        raise InputError(f"{spec!r} names no function", hint="my.py:function or package.module:function is wanted")
+    module = _from_file(place) if place.endswith(".py") or os.sep in place else _from_name(place)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            functions = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+            raise unknown(f"function in {place}", name, functions)
+        found = getattr(found, part)
+    if not callable(found):
+        raise InputError(f"{name} is no function but {type(found).__name__}", source=place)
+    return found  # type: ignore[no-any-return]
+
+
+def _from_file(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise InputError("no such file", source=path)
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError("is no Python file", source=path)
+    module = importlib.util.module_from_spec(spec)
+    # Its neighbours can be imported, as when Python runs the file itself.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _raised(f"{path} could not be imported", error) from error
+    finally:
+        sys.path.pop(0)
+        if before is not None:
+            sys.modules[name] = before
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise InputError(f"no module {name!r}", hint="for a file, write its name: my.py:function") from None
+        raise _raised(f"{name} could not be imported", error) from error
+    except Exception as error:
+        raise _raised(f"{name} could not be imported", error) from error
+    finally:
+        sys.path.pop(0)
+
+
+def checked(spec: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as a contender's ``run``: called with copies, its result an array of real numbers of the right shape.
+
+    Without labels the shape is that of the logits or, for an operation with one number a row, (rows,): whichever the
+    operation wants is checked by ``shape``. Raises InputError where the function raises or returns anything else.
+    """
+
+    def run(xp: Any, logits: Any, labels: Any = None) -> Any:
+        arguments = [logits if isinstance(logits, RecordedArray) else logits.copy()]
+        if labels is not None:
+            arguments.append(labels.copy())
+        try:
+            result = function(*arguments)
+        except Exception as error:
+            raise _raised(f"{spec} failed", error) from error
+        return result if isinstance(result, RecordedArray) else _real(spec, result)
+
+    return run
+
+
+def _real(spec: str, result: Any) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(result)
+    except Exception as error:
+        raise _raised(f"{spec} returned {type(result).__name__}, which is no array", error) from error
+    if array.dtype.kind not in "fiuV" or array.dtype.names:
+        what = "nothing" if result is None else f"{type(result).__name__} of {array.dtype.name}"
+        raise InputError(f"{spec} returned {what}, not real numbers")
+    return array
+
+
+def _raised(what: str, error: Exception) -> InputError:
+    """Somebody else's exception in one line, with the last line of their own code."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and "importlib" not in f.filename]
+    own = [f for f in frames if f"{os.sep}site-packages{os.sep}" not in f.filename] or frames
+    where = f"{own[-1].filename}:{own[-1].lineno}" if own else None
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}:{error.lineno}"
+    text = " ".join(str(error).split()) or "no message"
+    return InputError(f"{what}: {type(error).__name__}: {text}", where=where)

@@ -1,0 +1,114 @@
+"""The sentence about each formulation that failed, and the remedies that came out clean in the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overflowscope.cases import Contender
+from overflowscope.formats import FORMATS, Floats, Format
+from overflowscope.records import Measurement, Outcome
+from overflowscope.studies.explain import Failure, cause, number, sum_cause
+from overflowscope.tally import Tally
+
+Again = Callable[[int], tuple[Floats, NDArray[np.int64] | None]]
+"""(logits, label) of one row by its number."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A contender and how it did."""
+
+    contender: Contender
+    measurement: Measurement
+    tally: Tally
+
+    @property
+    def clean(self) -> bool:
+        """A formulation of the operation itself, without a failure, whose largest error leaves half of the bits."""
+        formulation = self.contender.formulation
+        honest = formulation is not None and not self.contender.operation.named(formulation).approximation
+        return honest and not self.measurement.failures and not inaccurate(self.measurement)
+
+
+def inaccurate(measurement: Measurement) -> bool:
+    """Whether more than half of the bits of some result are wrong, though it is a number of the right kind."""
+    bits = measurement.bits.max
+    return bits is not None and bits > FORMATS[measurement.dtype].precision / 2
+
+
+def explained(
+    tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None
+) -> list[Measurement]:
+    """The first ``shown`` measurements, with an explanation where there is something to explain."""
+    remedy = _remedy(tries, shown)
+    return [_explain(t, remedy, again, fmt, compute) for t in tries[:shown]]
+
+
+def _remedy(tries: Sequence[Try], shown: int) -> str:
+    clean = [t.contender.name for t in tries[:shown] if t.clean]
+    if clean:
+        return f"use {' or '.join(clean)}"
+    unseen = [t.contender.name for t in tries[shown:] if t.clean]
+    if unseen:
+        return f"{' and '.join(unseen)} came out clean (--formulation {unseen[0]})"
+    return "no formulation of it came out clean"
+
+
+def _explain(attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None) -> Measurement:
+    measurement = attempt.measurement
+    if not measurement.failures and not inaccurate(measurement):
+        return measurement
+    why = _why(attempt, again, fmt, compute)
+    text = f"{measurement.name} {measurement.operation}: {_what(attempt)}"
+    text += f": {why}" if why else ""
+    if attempt.contender.name not in remedy.split():
+        text += f"; {remedy}"
+    return replace(measurement, explanation=text)
+
+
+def _what(attempt: Try) -> str:
+    """What went wrong, in how many rows."""
+    m, tally = attempt.measurement, attempt.tally
+    words = {
+        Outcome.NAN: "nan",
+        Outcome.OVERFLOW: "inf",
+        Outcome.UNDERFLOW: "0 for a number that is not",
+        Outcome.SATURATED: "a finite number for inf",
+    }
+    parts = [f"{word} in {tally.rows_by_outcome[o]:,}" for o, word in words.items() if tally.rows_by_outcome[o]]
+    if parts:
+        return f"{', '.join(parts)} of {m.rows:,} rows"
+    if tally.rows_off and m.row_sum is not None and m.row_sum.min is not None and m.row_sum.max is not None:
+        sums = f"sums from {number(m.row_sum.min)} to {number(m.row_sum.max)}"
+        return f"{tally.rows_off:,} of {m.rows:,} rows do not sum to 1 ({sums})"
+    assert m.bits.max is not None
+    return f"finite but wrong by up to {m.bits.max:.3g} of {FORMATS[m.dtype].precision} bits"
+
+
+def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str | None:
+    tally, worst = attempt.tally, attempt.measurement.worst
+    if worst is None or tally.worst is None:
+        return None
+    only_sums = attempt.measurement.failures == ("row_sums",) and tally.worst_sum is not None
+    row = -tally.worst_sum[1] if only_sums and tally.worst_sum else worst.row
+    logits, label = again(row)
+    failure = Failure(logits, label, -tally.worst[2], worst.got, worst.exact, fmt, compute)
+    arguments = attempt.contender.operation.arguments
+
+    def run(xp: object, x: object, labels: object) -> object:
+        return attempt.contender.run(xp, *arguments(x, labels))
+
+    if only_sums:
+        return sum_cause(run, failure)
+    return cause(run, failure) or _known(attempt, logits, fmt)
+
+
+def _known(attempt: Try, logits: Floats, fmt: Format) -> str:
+    """What can be said of a function whose steps cannot be seen."""
+    finite = logits[np.isfinite(logits)]
+    largest = f"its row's largest logit is {number(float(finite.max()))}" if finite.size else "its row is all infinite"
+    return f"{largest}, and exp overflows {fmt.name} above {fmt.log_largest:.6g}"

@@ -1,0 +1,163 @@
+"""A Tally as the record that people and scripts see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from mpmath.libmp import from_float, mpf_add, mpf_shift, mpf_sub, to_str
+
+from overflowscope.formats import Format
+from overflowscope.records import (
+    Decided,
+    Incidence,
+    Largest,
+    Measurement,
+    Outcome,
+    Range,
+    RowsHit,
+    Spread,
+    Ulp,
+    Worst,
+)
+from overflowscope.tally import Extreme, Sample, Tally
+
+DIGITS = 20
+
+
+@dataclass(frozen=True)
+class Label:
+    """What was measured: the fields of a Measurement that name it."""
+
+    operation: str
+    formulation: str | None
+    implementation: str
+    fmt: Format
+    compute: Format
+    scale: float | None
+    per_class: bool
+    probabilities: bool
+    leading: tuple[int, ...]
+
+
+def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
+    """The measurement that a tally is, without its explanation."""
+    outcome = dict(zip(Outcome, tally.outcomes, strict=True))
+    measured = tally.ulps.count + tally.ulps.infinite
+    share = tally.correct / measured if measured else None
+    of_rows = label.probabilities and tally.sums.max >= tally.sums.min
+    return Measurement(
+        operation=label.operation,
+        formulation=label.formulation,
+        implementation=label.implementation,
+        dtype=label.fmt.name,
+        arithmetic="native",
+        compute=label.compute.name,
+        sum_order="native",
+        accumulator="native",
+        quantity="value",
+        status="ok",
+        scale=label.scale,
+        rows=tally.rows,
+        elements=tally.elements,
+        incidence=_incidence(tally, outcome),
+        rows_hit=RowsHit(
+            nan=tally.rows_nan,
+            inf=tally.rows_inf,
+            overflow=tally.rows_by_outcome[Outcome.OVERFLOW],
+            underflow=tally.rows_by_outcome[Outcome.UNDERFLOW],
+            any=tally.rows_failed,
+        ),
+        ulp=Ulp(
+            max=_largest(tally.ulps.max),
+            mean=tally.ulps.mean,
+            p50=_quantile(tally.ulps, 0.5),
+            p99=_quantile(tally.ulps, 0.99),
+            count=tally.ulps.count,
+            infinite=tally.ulps.infinite,
+            correctly_rounded=share,
+        ),
+        bits=Spread(max=_largest(tally.bits.max), mean=tally.bits.mean),
+        relative=Spread(max=_largest(tally.relative.max), mean=tally.relative.mean),
+        absolute=Largest(max=_largest(tally.absolute.max)),
+        row_sum=Range(min=tally.sums.min, max=tally.sums.max) if of_rows else None,
+        kl=_extreme(tally.divergence, of_rows),
+        argmax_flips=tally.flips if of_rows else None,
+        lost_mass=_extreme(tally.lost, of_rows),
+        worst=_worst(label, tally),
+        reference=Decided(
+            elements=tally.defined, balls=tally.by_balls, intervals=tally.by_intervals, undecided=tally.never
+        ),
+        failures=failures(tally),
+        returned=returned,
+        explanation=None,
+    )
+
+
+def failures(tally: Tally) -> tuple[str, ...]:
+    """What went wrong, worst first: nan, overflow, underflow, saturated, row_sums (far from 1 without a nan)."""
+    outcome = dict(zip(Outcome, tally.outcomes, strict=True))
+    found = [o.name.lower() for o in (Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED) if outcome[o]]
+    return tuple(found + (["row_sums"] if tally.rows_off else []))
+
+
+def _incidence(tally: Tally, outcome: dict[Outcome, int]) -> Incidence:
+    return Incidence(
+        nan=tally.nan,
+        inf=tally.inf,
+        zero=tally.zero,
+        subnormal=tally.subnormal,
+        overflow=outcome[Outcome.OVERFLOW],
+        underflow=outcome[Outcome.UNDERFLOW],
+        saturated=outcome[Outcome.SATURATED],
+        vanished=tally.vanished,
+        exceeds=tally.exceeds,
+        undefined=outcome[Outcome.UNDEFINED],
+        input_overflow=outcome[Outcome.INPUT_OVERFLOW],
+        undecided=outcome[Outcome.UNDECIDED],
+        wrong_nan=outcome[Outcome.NAN],
+        ok=outcome[Outcome.OK],
+    )
+
+
+def _largest(value: float) -> float | None:
+    return None if value == -math.inf else value
+
+
+def _extreme(value: Extreme, computed: bool) -> Largest | None:
+    return Largest(max=_largest(value.max)) if computed else None
+
+
+def _quantile(sample: Sample, share: float) -> float | None:
+    """Clipped to the largest, which a bin's middle may exceed."""
+    value = sample.quantile(share)
+    return None if value is None else min(value, sample.max)
+
+
+def _worst(label: Label, tally: Tally) -> Worst | None:
+    if tally.worst is None:
+        return None
+    _, row, column, got, head, tail, exponent, radius = tally.worst
+    place = tuple(int(i) for i in np.unravel_index(-row, label.leading)) if label.leading else ()
+    return Worst(
+        row=-row,
+        index=(*place, -column) if label.per_class else place,
+        got=got,
+        got_hex=got.hex(),
+        exact=digits(head, tail, exponent, radius),
+    )
+
+
+def digits(head: float, tail: float, exponent: int, radius: float) -> str:
+    """The decimal digits, 20 at most, that every number of an enclosure (see Reference) shares once rounded to them."""
+    if math.isinf(head) or head == 0:
+        return "0" if head == 0 else str(head)
+    middle = mpf_add(from_float(head), from_float(tail))
+    width = from_float(min(radius, 2.0**1000))
+    ends = [mpf_shift(f(middle, width), exponent) for f in (mpf_sub, mpf_add)]
+    for n in range(DIGITS, 0, -1):
+        low, high = (to_str(end, n) for end in ends)
+        if low == high:
+            return low.removesuffix(".0")
+    return f"between {low} and {high}"
