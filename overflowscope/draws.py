@@ -21,7 +21,7 @@ LOGITS, LABELS = 0, 1
 """Streams: the highest word of the counter."""
 
 
-def draw(distribution: str, seed: int, rows: range, classes: int) -> Floats:
+def draw(distribution: str, seed: int, classes: int, rows: range) -> Floats:
     """Standard variates (scale 1, location 0) of shape (len(rows), classes). Raises InputError for a name not known.
 
     ``uniform`` is on (-1, 1), ``normal`` has variance 1, ``laplace`` has density exp(-|x|)/2. The resolution is
@@ -34,10 +34,11 @@ def draw(distribution: str, seed: int, rows: range, classes: int) -> Floats:
     return DISTRIBUTIONS[distribution]((k + 0.5) * 2.0**-52)
 
 
-def draw_labels(seed: int, rows: range, classes: int) -> NDArray[np.int64]:
+def draw_labels(seed: int, classes: int, rows: range) -> NDArray[np.int64]:
     """Labels from 0 to classes - 1 (at most 2**31 classes), uniform to 2**-32; shape (len(rows),)."""
     high = _integers(seed, LABELS, rows, 1)[:, 0] >> np.uint64(32)
-    return ((high * np.uint64(classes)) >> np.uint64(32)).astype(np.int64)
+    labels: NDArray[np.int64] = ((high * np.uint64(classes)) >> np.uint64(32)).astype(np.int64)
+    return labels
 
 
 def _integers(seed: int, stream: int, rows: range, columns: int) -> NDArray[np.uint64]:
@@ -47,7 +48,8 @@ def _integers(seed: int, stream: int, rows: range, columns: int) -> NDArray[np.u
         counter = (stream << 192) + (panel << 128) + rows.start * (PANEL // 4)
         raw = np.random.Philox(key=seed, counter=counter).random_raw(len(rows) * PANEL)
         panels.append(np.asarray(raw, np.uint64).reshape(len(rows), PANEL))
-    return np.concatenate(panels, axis=1)[:, :columns]
+    integers: NDArray[np.uint64] = np.concatenate(panels, axis=1)[:, :columns]
+    return integers
 
 
 def _uniform(u: Floats) -> Floats:

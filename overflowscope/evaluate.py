@@ -21,7 +21,7 @@ def to_array(values: Floats, fmt: Format) -> NDArray[Any]:
 
 
 def computing(fmt: Format, compute: Format | None) -> Format:
-    """The format in which numbers of ``fmt`` are computed with: ``compute`` where it holds all of them, else ``fmt``."""
+    """The format that numbers of ``fmt`` are computed in: ``compute`` where it holds all of them, else ``fmt``."""
     holds = compute is not None and (
         compute.precision >= fmt.precision and compute.emax >= fmt.emax and compute.emin <= fmt.emin
     )

@@ -74,7 +74,8 @@ class Format:
                 f"{self.name} needs the package ml_dtypes",
                 hint="pip install ml_dtypes, or overflowscope[formats] for every format",
             ) from None
-        return np.dtype(getattr(ml_dtypes, self.name))
+        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, self.name))
+        return dtype
 
 
 FORMATS: dict[str, Format] = {
@@ -163,7 +164,8 @@ def _bit_length(n: NDArray[np.int64]) -> NDArray[np.int64]:
     """Bit lengths of integers in [0, 2**62)."""
     # The conversion may round up to the next power of two, and then the length is one less.
     length = np.frexp(n.astype(np.float64))[1].astype(np.int64)
-    return length - ((n >> np.maximum(length - 1, 0)) == 0) * (length > 0)
+    exact: NDArray[np.int64] = length - ((n >> np.maximum(length - 1, 0)) == 0) * (length > 0)
+    return exact
 
 
 @functools.cache

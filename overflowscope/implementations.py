@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic.recording import RecordedArray
+from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, unknown
 
 
@@ -74,27 +75,24 @@ def _from_name(name: str) -> ModuleType:
         sys.path.pop(0)
 
 
-def checked(spec: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as a contender's ``run``: called with copies, its result an array of real numbers of the right shape.
+def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
+    """The function as a contender's ``run``: called with copies, its result an array of the operation's shape.
 
-    Without labels the shape is that of the logits or, for an operation with one number a row, (rows,): whichever the
-    operation wants is checked by ``shape``. Raises InputError where the function raises or returns anything else.
+    Raises InputError where the function raises, or returns anything but real numbers of that shape.
     """
 
-    def run(xp: Any, logits: Any, labels: Any = None) -> Any:
-        arguments = [logits if isinstance(logits, RecordedArray) else logits.copy()]
-        if labels is not None:
-            arguments.append(labels.copy())
+    def run(xp: Any, logits: Any, *labels: Any) -> Any:
+        recorded = isinstance(logits, RecordedArray)
         try:
-            result = function(*arguments)
+            result = function(logits if recorded else logits.copy(), *(given.copy() for given in labels))
         except Exception as error:
             raise _raised(f"{spec} failed", error) from error
-        return result if isinstance(result, RecordedArray) else _real(spec, result)
+        return result if recorded else _real(spec, result, operation.shape(logits))
 
     return run
 
 
-def _real(spec: str, result: Any) -> np.ndarray[Any, Any]:
+def _real(spec: str, result: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(result)
     except Exception as error:
@@ -102,12 +100,16 @@ def _real(spec: str, result: Any) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "fiuV" or array.dtype.names:
         what = "nothing" if result is None else f"{type(result).__name__} of {array.dtype.name}"
         raise InputError(f"{spec} returned {what}, not real numbers")
+    if array.shape != shape:
+        raise InputError(f"{spec} returned an array of shape {array.shape}, not {shape}")
     return array
 
 
 def _raised(what: str, error: Exception) -> InputError:
     """Somebody else's exception in one line, with the last line of their own code."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and "importlib" not in f.filename]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and "importlib" not in f.filename
+    ]
     own = [f for f in frames if f"{os.sep}site-packages{os.sep}" not in f.filename] or frames
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else None
     if isinstance(error, SyntaxError) and error.filename:

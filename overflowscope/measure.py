@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.formats import Floats, Format
-from overflowscope.records import Evaluation, Outcome, Reference, State
-from overflowscope.tally import Extreme, Sample, Tally, row_sums
+from overflowscope.records import FAILURES, Evaluation, Outcome, Reference, State
+from overflowscope.tally import Element, Extreme, Sample, Tally, row_sums
 
 HUGE = float(np.finfo(np.float64).max)
 """Finite errors beyond it are reported as it, so that inf always means: nan, or an infinity on one side only."""
@@ -39,6 +39,7 @@ def measure(
         relative=Sample.of(relative[measured]),
         absolute=Extreme.of(absolute[measured]),
         worst=_worst(ulps, measured, evaluation.values, truth, numbers),
+        failed=_failed(ulps, outcome, evaluation.values, truth, numbers),
     )
     if not probabilities:
         return tally
@@ -101,7 +102,12 @@ def errors(got: Floats, truth: Reference) -> tuple[Floats, Floats, Floats]:
 
 
 def _distance(
-    mantissa: Floats, power: NDArray[np.int64], head: Floats, tail: Floats, exponent: NDArray[np.int64], unit: NDArray[np.int64]
+    mantissa: Floats,
+    power: NDArray[np.int64],
+    head: Floats,
+    tail: Floats,
+    exponent: NDArray[np.int64],
+    unit: NDArray[np.int64],
 ) -> Floats:
     """|mantissa 2**power - (head + tail) 2**exponent| in units of 2**unit.
 
@@ -139,7 +145,7 @@ def _clamped(truth: Reference) -> tuple[Floats, Floats, NDArray[np.int64]]:
 
 
 def _overflowed_nan(got: Floats, truth: Reference) -> Floats:
-    """In a format without infinities nan is the right overflow: it is taken for the infinity that the truth rounds to."""
+    """In a format without infinities nan is the right overflow: taken for the infinity that the truth rounds to."""
     if truth.fmt.has_infinity:
         return got
     right = np.isnan(got) & np.isinf(truth.below) & (truth.below == truth.above)
@@ -150,10 +156,10 @@ def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
     by_row = outcome.reshape(len(outcome), -1)
     raw_rows = raw.reshape(len(raw), -1)
     defined, decided = truth.state == State.DEFINED, truth.below == truth.above
-    failed = np.isin(by_row, [Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED])
+    failed = np.isin(by_row, FAILURES)
     magnitude = np.abs(raw)
 
-    def count(where: NDArray[np.bool_]) -> int:
+    def count(where: NDArray[np.bool_] | np.bool_) -> int:
         return int(np.count_nonzero(where))
 
     return Tally(
@@ -178,15 +184,26 @@ def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
 
 
 def _worst(
-    ulps: Floats, measured: NDArray[np.bool_], raw: Floats, truth: Reference, numbers: NDArray[np.int64]
-) -> tuple[float, int, int, float, float, float, int, float] | None:
-    """The first of the elements with the largest error: (error, -row, -column, got, head, tail, exponent, radius)."""
-    if not measured.any():
+    ulps: Floats, among: NDArray[np.bool_], raw: Floats, truth: Reference, numbers: NDArray[np.int64]
+) -> Element | None:
+    """The first of the elements with the largest error, among some of them."""
+    if not among.any():
         return None
-    place = np.unravel_index(int(np.argmax(np.where(measured, ulps, -1.0))), ulps.shape)
+    place = np.unravel_index(int(np.argmax(np.where(among, ulps, -1.0))), ulps.shape)
     row, column = int(place[0]), int(place[1]) if len(place) > 1 else 0
     got, head, tail, radius = (float(a[place]) for a in (raw, truth.head, truth.tail, truth.radius))
-    return float(ulps[place]), -int(numbers[row]), -column, got, head, tail, int(truth.exponent[place]), radius
+    return Element(float(ulps[place]), -int(numbers[row]), -column, got, head, tail, int(truth.exponent[place]), radius)
+
+
+def _failed(
+    ulps: Floats, outcome: NDArray[np.uint8], raw: Floats, truth: Reference, numbers: NDArray[np.int64]
+) -> tuple[int, Element] | None:
+    """The worst element of the gravest failure there is, after how grave it is."""
+    for failure in FAILURES:
+        element = _worst(ulps, outcome == failure, raw, truth, numbers)
+        if element is not None:
+            return -int(failure), element
+    return None
 
 
 def _rows_of(truth: Reference, rows: NDArray[np.bool_]) -> Reference:

@@ -57,16 +57,7 @@ SAFETENSORS_DTYPES = {
 }
 READ_DTYPES = "float16, float32, float64 and integers are read"
 # What NumPy's reader raises for damaged headers. A MemoryError is how Python's parser reports a full stack.
-HEADER_ERRORS = (
-    ValueError,
-    TypeError,
-    LookupError,
-    SyntaxError,
-    OverflowError,
-    RecursionError,
-    MemoryError,
-    TokenError,
-)
+HEADER_ERRORS = (ValueError, TypeError, LookupError, SyntaxError, TokenError, RecursionError, MemoryError)
 ZIP_ERRORS = (BadZipFile, zlib.error, RuntimeError, OSError, EOFError, ValueError)
 
 
@@ -231,13 +222,18 @@ def _chosen(members: Members, key: str | None) -> str:
         return "logits"
     if not names:
         raise InputError("no logits: the file holds " + ("only labels" if members else "no arrays"))
-    hint = f"choose one by its key: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+    hint = f"choose one by its key: {', '.join(map(_brief, names[:20]))}{', ...' if len(names) > 20 else ''}"
     raise InputError(f"the file holds {len(names)} arrays and none is called logits", hint=hint)
 
 
 def _decoded(members: Members, name: str) -> Array:
-    with _located(where=f"array {name!r}" if name else None):
+    with _located(where=f"array '{_brief(name)}'" if name else None):
         return members[name]()
+
+
+def _brief(text: object) -> str:
+    """What others wrote, without the dumps of data that some of them end in."""
+    return str(text).partition("\n")[0][:80]
 
 
 def _npz(data: bytes) -> Members:
@@ -257,7 +253,7 @@ def _zipped(archive: ZipFile, info: ZipInfo) -> Array:
     try:
         data = archive.read(info)
     except ZIP_ERRORS as error:
-        raise InputError("the zip archive is damaged or locked", hint=str(error)) from None
+        raise InputError("the zip archive is damaged or locked", hint=_brief(error)) from None
     return _npy(data)
 
 
@@ -277,15 +273,14 @@ def _npy(data: bytes) -> Array:
             else:
                 raise ValueError(f"unknown version {version}")
     except HEADER_ERRORS as error:
-        reason = str(error).partition("\n")[0][:80]
-        raise InputError(f"the .npy header is damaged: {reason or 'it cannot be parsed'}") from None
+        raise InputError(f"the .npy header is damaged: {_brief(error) or 'it cannot be parsed'}") from None
     _refuse(dtype)
     promised, held = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
     if promised != held:
         raise InputError(f"the header promises {promised} bytes of data, the file has {held}")
     try:
         array: Array = np.ndarray(shape, dtype, data, stream.tell(), order="F" if is_fortran else "C")
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError):
         raise InputError("the .npy header is damaged: an array cannot have its shape") from None
     return array
 
@@ -316,7 +311,7 @@ def _safetensors(data: bytes) -> Members:
     try:
         tensors = deserialize(data)
     except safetensors.SafetensorError as error:
-        raise InputError(f"the .safetensors file is damaged: {error}") from None
+        raise InputError(f"the .safetensors file is damaged: {_brief(error)}") from None
     # They come in no particular order.
     tensors.sort(key=lambda tensor: tensor[0])
     return {name: partial(_tensor, parts["dtype"], parts["shape"], parts["data"]) for name, parts in tensors}

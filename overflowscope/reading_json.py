@@ -95,10 +95,9 @@ def _parse(text: str, lines: bool, decoder: json.JSONDecoder) -> tuple[Any, bool
         try:
             return _decode(text, decoder), False
         except json.JSONDecodeError as error:
-            before = text[: error.pos]
-            one_line = "\n" not in before.strip(" \t\r\n") and before.rstrip(" \t").endswith("\n")
-            if not (error.msg == "Extra data" and one_line):
+            if error.msg != "Extra data" or "\n" in text[: error.pos].strip(" \t\r\n"):
                 raise _invalid(error, error.lineno) from None
+            # The first value ends on the line on which it begins.
     values = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip(" \t\r"):

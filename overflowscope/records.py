@@ -36,6 +36,10 @@ class Outcome(enum.IntEnum):
     UNDECIDED = 7
 
 
+FAILURES = (Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED)
+"""The outcomes that are a formulation's fault, gravest first."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """The truth of every element of one operation on logits held in one format, as enclosures.

@@ -57,7 +57,9 @@ def reference(
     return truth
 
 
-def _rows(operation: Operation, logits: Floats, labels: NDArray[np.int64] | None, rows: NDArray[Any]) -> tuple[Any, ...]:
+def _rows(
+    operation: Operation, logits: Floats, labels: NDArray[np.int64] | None, rows: NDArray[Any]
+) -> tuple[Any, ...]:
     return operation.arguments(logits[rows], None if labels is None else labels[rows])
 
 

@@ -10,6 +10,7 @@ from mpmath.libmp import from_float, mpf_add, mpf_shift, mpf_sub, to_str
 
 from overflowscope.formats import Format
 from overflowscope.records import (
+    FAILURES,
     Decided,
     Incidence,
     Largest,
@@ -98,7 +99,7 @@ def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
 def failures(tally: Tally) -> tuple[str, ...]:
     """What went wrong, worst first: nan, overflow, underflow, saturated, row_sums (far from 1 without a nan)."""
     outcome = dict(zip(Outcome, tally.outcomes, strict=True))
-    found = [o.name.lower() for o in (Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED) if outcome[o]]
+    found = [o.name.lower() for o in FAILURES if outcome[o]]
     return tuple(found + (["row_sums"] if tally.rows_off else []))
 
 
@@ -138,15 +139,20 @@ def _quantile(sample: Sample, share: float) -> float | None:
 def _worst(label: Label, tally: Tally) -> Worst | None:
     if tally.worst is None:
         return None
-    _, row, column, got, head, tail, exponent, radius = tally.worst
-    place = tuple(int(i) for i in np.unravel_index(-row, label.leading)) if label.leading else ()
+    row, got = -tally.worst.minus_row, tally.worst.got
+    place = tuple(int(i) for i in np.unravel_index(row, label.leading)) if label.leading else ()
     return Worst(
-        row=-row,
-        index=(*place, -column) if label.per_class else place,
+        row=row,
+        index=(*place, -tally.worst.minus_column) if label.per_class else place,
         got=got,
         got_hex=got.hex(),
-        exact=digits(head, tail, exponent, radius),
+        exact=exact(tally.worst),
     )
+
+
+def exact(element: Element) -> str:
+    """The decimal digits of the element's truth."""
+    return digits(element.head, element.tail, element.exponent, element.radius)
 
 
 def digits(head: float, tail: float, exponent: int, radius: float) -> str:
@@ -159,5 +165,5 @@ def digits(head: float, tail: float, exponent: int, radius: float) -> str:
     for n in range(DIGITS, 0, -1):
         low, high = (to_str(end, n) for end in ends)
         if low == high:
-            return low.removesuffix(".0")
+            return str(low.removesuffix(".0"))
     return f"between {low} and {high}"

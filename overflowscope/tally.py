@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -128,13 +128,26 @@ def row_sums(values: Floats) -> Floats:
     return total
 
 
+class Element(NamedTuple):
+    """An element and its truth, as Reference has it; row and column are negated, so that the first is the largest."""
+
+    error: float
+    minus_row: int
+    minus_column: int
+    got: float
+    head: float
+    tail: float
+    exponent: int
+    radius: float
+
+
 @dataclass(frozen=True)
 class Tally:
     """All that is kept of the elements measured.
 
-    ``outcomes`` and ``rows_by_outcome`` count elements and rows by Outcome. ``worst`` is (error, -row, -column, got,
-    head, tail, exponent, radius) and ``worst_sum`` (distance of a row's sum, -row), so that the largest tuple is the
-    first of the largest errors.
+    ``outcomes`` and ``rows_by_outcome`` count elements and rows by Outcome. ``worst`` is the element with the largest
+    error, ``failed`` that of the gravest failure, after minus its Outcome, and ``worst_sum`` a row after the distance of
+    its sum: of each, the largest tuple is the first of the worst.
     """
 
     rows: int = 0
@@ -164,14 +177,15 @@ class Tally:
     sums: Extreme = Extreme()
     divergence: Extreme = Extreme()
     lost: Extreme = Extreme()
-    worst: tuple[float, int, int, float, float, float, int, float] | None = None
+    worst: Element | None = None
+    failed: tuple[int, Element] | None = None
     worst_sum: tuple[float, int] | None = None
 
     def __add__(self, other: Tally) -> Tally:
         merged: dict[str, Any] = {}
         for f in fields(self):
             mine, others = getattr(self, f.name), getattr(other, f.name)
-            if f.name in ("worst", "worst_sum"):
+            if f.name in ("worst", "failed", "worst_sum"):
                 merged[f.name] = max((w for w in (mine, others) if w is not None), default=None)
             elif isinstance(mine, tuple):
                 merged[f.name] = tuple(a + b for a, b in zip(mine, others, strict=True))

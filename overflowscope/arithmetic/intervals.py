@@ -198,7 +198,8 @@ def _least(raws: list[Raw]) -> Raw:
 
 
 def _greatest(raws: list[Raw]) -> Raw:
-    return mpf_neg(_least([mpf_neg(r) for r in raws]))
+    greatest: Raw = mpf_neg(_least([mpf_neg(r) for r in raws]))
+    return greatest
 
 
 class IntervalArray:

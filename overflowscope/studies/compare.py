@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from overflowscope import __version__, cases, formats
-from overflowscope.cases import Contender, Given, Source
+from overflowscope import __version__, cases, formats, sources
+from overflowscope.cases import Contender
 from overflowscope.environment import environment
 from overflowscope.errors import InputError
 from overflowscope.evaluate import computing, evaluate
@@ -20,6 +20,7 @@ from overflowscope.inputs import Logits
 from overflowscope.measure import measure
 from overflowscope.records import FirstFailure, InputSummary, Measurement, Report
 from overflowscope.reference import reference
+from overflowscope.sources import Source
 from overflowscope.studies.verdict import Try, explained
 from overflowscope.summarise import Label, summarise
 from overflowscope.tally import Tally
@@ -40,7 +41,6 @@ class Request:
     shift: float = 0.0
     ignore_index: int = -100
     seed: int | None = 0
-    labels_from: str = "seed"
 
     @property
     def elements(self) -> int:
@@ -76,7 +76,7 @@ def compare(
     given = _given(logits, labels)
     return run(
         Request(
-            source=Given(given, seed),
+            source=sources.given(given, seed),
             contenders=cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations]),
             fmts=cases.chosen_formats(dtypes),
             compute=formats.named(compute) if compute else None,
@@ -84,7 +84,6 @@ def compare(
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
-            labels_from="input" if labels is not None else "seed",
         )
     )
 
@@ -135,11 +134,11 @@ def _check(request: Request) -> int:
         raise InputError("nothing to compare: no formulation was chosen")
     if not any(c.operation.takes_labels for c in request.contenders):
         return 0
-    counted = 0
-    for rows in cases.blocks(request.source.count, request.source.classes):
-        counted += int(np.count_nonzero(cases.check_labels(request.source, request.ignore_index, rows)))
+    counted = sources.count_labelled(request.source, request.ignore_index)
     if not counted:
-        raise InputError(f"every row has the label {request.ignore_index}, which is ignored", source=request.source.name)
+        raise InputError(
+            f"every row has the label {request.ignore_index}, which is ignored", source=request.source.name
+        )
     return request.source.count - counted
 
 
@@ -159,7 +158,7 @@ def _block(
     operation = contenders[0].operation
     unseen = cases.unseen(contenders)
     running = [_Running(c) for c in (*contenders, *unseen)]
-    for rows in cases.blocks(request.source.count, request.source.classes):
+    for rows in sources.blocks(request.source):
         logits, lost, labels, numbers = chunk(request, rows, fmt, scale, operation.takes_labels)
         truth = reference(operation, logits, labels, fmt, lost, advance)
         for r in running:
@@ -189,7 +188,7 @@ def chunk(
         given, labels, numbers = given[counted], labels[counted], numbers[counted]
     with np.errstate(all="ignore"):
         held = formats.round_to(given * scale + request.shift if (scale, request.shift) != (1.0, 0.0) else given, fmt)
-    lost = (np.isfinite(given) & ~np.isfinite(held)).any(-1)
+    lost = np.any(np.isfinite(given) & ~np.isfinite(held), axis=-1)
     if not fmt.has_infinity:
         held = np.where(np.isinf(held), np.nan, held)
     return held, lost, labels, numbers
@@ -221,7 +220,7 @@ def _summary(request: Request, ignored: int) -> InputSummary:
         rows=source.count,
         classes=source.classes,
         leading=source.leading,
-        labels=request.labels_from if with_labels else None,
+        labels=source.labels_from if with_labels else None,
         ignored_rows=ignored,
         sha256=source.sha256(),
     )

@@ -1,4 +1,4 @@
-"""Why a formulation failed: its worst row, run again under Recording, and the step where it went wrong."""
+"""Why a formulation failed: one row, run again under Recording, and the step where it went wrong."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overflowscope.arithmetic.recording import Recording, Step, Unrecordable
+from overflowscope.arithmetic.recording import Recording, Step
 from overflowscope.evaluate import computing, to_array
 from overflowscope.formats import Floats, Format, round_to
 
 SELECTIONS = {"getitem", "take_along_axis", "where", "reshape", "copy", "broadcast_to", "squeeze", "ravel", "take"}
 """Steps that move numbers and compute none."""
+DIVISIONS = {"divide", "true_divide"}
+INDETERMINATE = {"subtract": "inf - inf", "add": "inf - inf", "multiply": "0 * inf"} | dict.fromkeys(
+    DIVISIONS, "inf/inf"
+)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A failing element: its row of logits (1, classes), numbers of ``fmt``; its label; its column in the result."""
+    """What is to be explained: an element, or the sum of a row of probabilities.
+
+    ``logits`` (1, classes) are numbers of ``fmt``; ``column`` is the element's class, its label where it has one;
+    ``sum_error`` is None, or how far from 1 the row's sum is.
+    """
 
     logits: Floats
     label: NDArray[np.int64] | None
@@ -28,12 +36,13 @@ class Failure:
     exact: str
     fmt: Format
     compute: Format | None
+    sum_error: float | None = None
 
 
 def cause(run: Callable[..., Any], failure: Failure) -> str | None:
-    """One clause on the step where the failing element went wrong; None where the code's steps cannot be seen.
+    """One clause on the step where it went wrong; None where the code's steps cannot be seen.
 
-    ``run`` takes (xp, logits, labels). The code runs once more, on one row; whatever it raises is not a cause.
+    ``run`` takes (xp, logits, labels). The code runs once more, on one row; what it raises then is no cause.
     """
     arithmetic = computing(failure.fmt, failure.compute)
     recording = Recording()
@@ -41,142 +50,128 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
         x = recording.asarray(to_array(failure.logits, failure.fmt).astype(arithmetic.dtype))
         try:
             result = run(recording, x, failure.label)
-        except Unrecordable:
-            return None
         except Exception:
             return None
-        value = np.asarray(getattr(result, "value", result)).astype(np.float64)
-        history = _History(recording.steps, x.value, arithmetic)
-        return _rounding(value, failure, arithmetic) or history.nonfinite() or history.lost(failure)
-
-
-def sum_cause(run: Callable[..., Any], failure: Failure) -> str | None:
-    """One clause on the sum that is far from the sum of its terms; None where no such step is seen."""
-    arithmetic = computing(failure.fmt, failure.compute)
-    recording = Recording()
-    with np.errstate(all="ignore"):
-        x = recording.asarray(to_array(failure.logits, failure.fmt).astype(arithmetic.dtype))
-        try:
-            run(recording, x, failure.label)
-        except Exception:
-            return None
-        for step in recording.steps:
-            if step.operation == "sum":
-                terms = _numbers(step.operands[0])
-                exact, got = float(terms.sum()), float(_numbers(step.result).ravel()[0])
-                if not abs(got - exact) <= 2.0**-7 * exact:
-                    return (
-                        f"the sum of its {terms.size:,} exps comes out as {number(got)} where it is {number(exact)}: "
-                        f"a {arithmetic.name} accumulator absorbs the small terms"
-                    )
-    return None
+        value = _numbers(getattr(result, "value", result))
+        column = failure.column if failure.label is None else int(failure.label[0])
+        history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
+        if failure.sum_error is not None:
+            return history.absorbed(failure.sum_error) or history.lost()
+        return _rounding(value, failure, arithmetic) or history.nonfinite() or history.lost()
 
 
 def _rounding(value: Floats, failure: Failure, arithmetic: Format) -> str | None:
     """A result that was fine where it was computed and is lost by the last rounding to the format."""
-    if arithmetic is failure.fmt:
+    fmt = failure.fmt
+    if arithmetic is fmt:
         return None
-    rounded = round_to(value, failure.fmt)
-    for lost, what in ((np.isinf(rounded) & np.isfinite(value), "overflows"), ((rounded == 0) & (value != 0), "vanishes")):
+    rounded = round_to(value, fmt)
+    for lost, what in (
+        (np.isinf(rounded) & np.isfinite(value), "overflows"),
+        ((rounded == 0) & (value != 0) & (failure.got == 0), "vanishes"),
+    ):
         if lost.any():
-            return f"{number(value[lost].flat[0])} {what} when it is rounded from {arithmetic.name} to {failure.fmt.name}"
+            return f"{number(float(value[lost].flat[0]))} {what} when rounded from {arithmetic.name} to {fmt.name}"
     return None
 
 
 @dataclass(frozen=True)
 class _History:
-    """The steps of one run on one row ``x``, in ``fmt``."""
+    """The steps of one run on one row, in ``fmt``; ``masked`` (1, classes) marks logits of -inf, meant to vanish."""
 
     steps: list[Step]
-    x: Any
+    masked: NDArray[np.bool_]
     fmt: Format
+    column: int
+    failure: Failure
 
     def nonfinite(self) -> str | None:
         """The first step that makes an inf or a nan of finite numbers, or a nan of infinities."""
         for step in self.steps:
             if step.operation in SELECTIONS:
                 continue
-            result = _numbers(step.result)
-            operands = [_numbers(a) for a in step.operands]
-            finite = _all_at([np.isfinite(a) for a in operands], result.shape)
-            born = ~np.isfinite(result) & finite
+            result, operands = _numbers(step.result), [_numbers(a) for a in step.operands]
+            meant = self.masked if result.shape == self.masked.shape else np.zeros(result.shape, np.bool_)
+            born = ~np.isfinite(result) & _all_at([np.isfinite(a) for a in operands], result.shape) & ~meant
             if born.any():
                 return self._birth(step, operands, result, born)
-            born = np.isnan(result) & _all_at([~np.isnan(a) for a in operands], result.shape)
-            if born.any():
-                return f"{_symbol(step.operation)} is nan" if step.operation in _SYMBOLS else f"{step.operation} makes nan"
+            if (np.isnan(result) & _all_at([~np.isnan(a) for a in operands], result.shape)).any():
+                return f"{INDETERMINATE.get(step.operation, step.operation)} is nan"
         return None
 
     def _birth(self, step: Step, operands: list[Floats], result: Floats, born: NDArray[np.bool_]) -> str:
         name, fmt = step.operation, self.fmt.name
-        operand = operands[0]
         if name == "exp":
-            largest = float(np.broadcast_to(operand, result.shape)[born].max())
-            what = "the largest logit" if step.parents[0] == -1 else "the largest exponent"
-            return f"exp overflows {fmt} above {self.fmt.log_largest:.6g} and {what} is {number(largest)}"
+            largest = number(float(np.broadcast_to(operands[0], result.shape)[born].max()))
+            what = "logit" if step.parents[0] == -1 else "exponent"
+            return f"exp overflows {fmt} above {self.fmt.log_largest:.6g} and the largest {what} is {largest}"
         if name == "sum":
-            total = float(operand.sum())
-            return f"every exp is finite, but their sum, {number(total)}, passes {number(self.fmt.largest)}, the largest {fmt}"
-        if name == "log" and (operand == 0).any():
-            return f"{self._zero(step)}, and log(0) is {number(float(result[born].flat[0]))}"
-        if name in _DIVISIONS and (operands[1] == 0).any():
-            over = "nan" if np.isnan(result[born]).any() else "inf"
-            return f"{self._zero(step, 1)}, and {'0/0' if over == 'nan' else 'x/0'} is {over}"
-        return f"{_symbol(name)} overflows {fmt}, whose largest number is {number(self.fmt.largest)}"
+            total, most = number(float(operands[0].sum())), number(self.fmt.largest)
+            return f"every exp is finite, but their sum, {total}, passes {most}, the largest {fmt}"
+        if name == "log" and (operands[0] == 0).any():
+            return f"{self._zero(step, 0)}, and log(0) is {number(float(result[born].flat[0]))}"
+        if name in DIVISIONS and (operands[1] == 0).any():
+            over = "0/0 is nan" if np.isnan(result[born]).any() else "x/0 is inf"
+            return f"{self._zero(step, 1)}, and {over}"
+        return f"{name} overflows {fmt}, whose largest number is {number(self.fmt.largest)}"
 
-    def _zero(self, step: Step, which: int = 0) -> str:
+    def _zero(self, step: Step, which: int) -> str:
         """Where the zero that ``step`` takes as an operand was made."""
         while (parent := step.parents[which]) is not None and parent >= 0:
             step, which = self.steps[parent], 0
             operand = _numbers(step.operands[0])
             if step.operation == "exp":
-                largest = number(float(operand.max()))
                 what = "logit" if step.parents[0] == -1 else "exponent"
                 below = f"exp rounds to 0 in {self.fmt.name} below {np.log(self.fmt.smallest / 2):.5g}"
                 if (_numbers(step.result) == 0).all():
-                    return f"{below} and the largest {what} is {largest}: the sum is 0"
-                return f"{below} and the smallest {what} is {number(float(operand[np.isfinite(operand)].min()))}"
-            if step.operation in _DIVISIONS and (operand != 0).all():
-                return f"a quotient underflows {self.fmt.name}"
+                    return f"{below} and the largest {what} is {number(float(operand.max()))}: the sum is 0"
+                whose = "class" if self.failure.label is None else "label"
+                return f"{below} and the {whose}'s {what} is {number(self._at(operand))}"
+            if step.operation in DIVISIONS and self._at(operand) != 0:
+                return f"the quotient {number(self._at(operand))} / {number(self._at(_numbers(step.operands[1])))} underflows"
         return "a number is 0"
 
-    def lost(self, failure: Failure) -> str | None:
-        """The step that made the failing number what it is, where no inf or nan was born."""
-        if not np.isfinite(failure.got):
-            return None
-        for step in reversed(self.steps):
-            if step.operation in SELECTIONS or step.operation == "negative":
-                continue
-            return self._loss(step, failure)
+    def absorbed(self, sum_error: float) -> str | None:
+        """A sum that is itself so far off that it explains a row's sum."""
+        for step in self.steps:
+            if step.operation == "sum":
+                terms = _numbers(step.operands[0])
+                exact, got = float(terms.sum()), float(_numbers(step.result).flat[0])
+                if abs(got - exact) >= sum_error / 2 * exact:
+                    return (
+                        f"the sum of {terms.size:,} exps comes out as {number(got)} where it is {number(exact)}: "
+                        f"a {self.fmt.name} accumulator absorbs small terms"
+                    )
         return None
 
-    def _loss(self, step: Step, failure: Failure) -> str:
-        operands = [_at(_numbers(a), step, failure.column) for a in step.operands]
-        got, exact = number(failure.got), failure.exact
-        should = f"{got} where the truth is {_short(exact)}"
+    def lost(self) -> str | None:
+        """The last step that computes, where no inf or nan was born: what it was given, what it made of it."""
+        for step in reversed(self.steps):
+            if step.operation not in SELECTIONS and step.operation != "negative":
+                return self._loss(step)
+        return None
+
+    def _loss(self, step: Step) -> str:
+        operands = [self._at(_numbers(a)) for a in step.operands]
+        should = f"{number(self.failure.got)} where the truth is {_short(self.failure.exact)}"
         if step.operation in ("subtract", "add") and len(operands) == 2:
             sign = "-" if step.operation == "subtract" else "+"
-            a, b = (number(o) for o in operands)
-            return f"{a} {sign} {b} cancels what rounding had left of the result: {should}".replace("+ -", "- ")
-        if step.operation == "log":
-            return f"log({operands[0]:.9g}), whose argument was rounded before, gives {should}"
+            made = f"{number(operands[0])} {sign} {number(operands[1])}".replace("+ -", "- ")
+            return f"{made} cancels what rounding had left of the result: {should}"
+        if step.operation in DIVISIONS:
+            parent = step.parents[0]
+            if self.failure.got != 0 and parent is not None and parent >= 0 and self.steps[parent].operation == "exp":
+                return self._loss(self.steps[parent])
+            return f"{number(operands[0])} / {number(operands[1])} gives {should}"
         if step.operation == "exp":
-            return f"exp({number(operands[0])}), whose argument carries the rounding of large logits, gives {should}"
-        return f"{_symbol(step.operation)} gives {should}"
+            return f"exp makes the rounding of its argument, {number(operands[0])}, a relative error: {should}"
+        if step.operation == "log":
+            return f"log({operands[0]:.9g}) of a rounded argument gives {should}"
+        return f"{step.operation} gives {should}"
 
-
-_DIVISIONS = {"divide", "true_divide"}
-_SYMBOLS = {
-    "subtract": "inf - inf",
-    "add": "inf - inf",
-    "divide": "inf/inf",
-    "true_divide": "inf/inf",
-    "multiply": "0 * inf",
-}
-
-
-def _symbol(operation: str) -> str:
-    return _SYMBOLS.get(operation, operation) if operation not in ("subtract", "add", "multiply") else operation
+    def _at(self, operand: Floats) -> float:
+        """The operand's number for the failing class, or the row's only one."""
+        return float(operand.flat[self.column if operand.size == self.masked.size else 0])
 
 
 def _numbers(value: Any) -> Floats:
@@ -185,16 +180,13 @@ def _numbers(value: Any) -> Floats:
 
 def _all_at(masks: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where all masks hold: element by element where they broadcast to the shape, else all of them everywhere."""
-    try:
-        return np.logical_and.reduce([np.broadcast_to(m, shape) for m in masks])
-    except ValueError:
-        return np.full(shape, all(m.all() for m in masks))
-
-
-def _at(operand: Floats, step: Step, column: int) -> float:
-    """The operand's number for the failing element; the row's only one where it has but one."""
-    flat = operand.ravel()
-    return float(flat[column]) if flat.size > column and _numbers(step.result).size == flat.size else float(flat[0])
+    everywhere = np.ones(shape, np.bool_)
+    for m in masks:
+        try:
+            everywhere &= np.broadcast_to(m, shape)
+        except ValueError:
+            everywhere &= bool(m.all())
+    return everywhere
 
 
 def number(x: float) -> str:
@@ -203,9 +195,7 @@ def number(x: float) -> str:
         return str(float(x))
     if 1e4 <= abs(x) < 1e7:
         return f"{x:,.0f}"
-    if 1e3 <= abs(x) < 1e4:
-        return f"{x:,.6g}"
-    return f"{x:.6g}"
+    return f"{x:,.6g}" if 1e3 <= abs(x) < 1e4 else f"{x:.6g}"
 
 
 def _short(exact: str) -> str:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from overflowscope.cases import Contender
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
-from overflowscope.studies.explain import Failure, cause, number, sum_cause
+from overflowscope.studies.explain import Failure, cause, number
+from overflowscope.summarise import exact
 from overflowscope.tally import Tally
 
 Again = Callable[[int], tuple[Floats, NDArray[np.int64] | None]]
@@ -40,9 +41,7 @@ def inaccurate(measurement: Measurement) -> bool:
     return bits is not None and bits > FORMATS[measurement.dtype].precision / 2
 
 
-def explained(
-    tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None
-) -> list[Measurement]:
+def explained(tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None) -> list[Measurement]:
     """The first ``shown`` measurements, with an explanation where there is something to explain."""
     remedy = _remedy(tries, shown)
     return [_explain(t, remedy, again, fmt, compute) for t in tries[:shown]]
@@ -76,8 +75,8 @@ def _what(attempt: Try) -> str:
     words = {
         Outcome.NAN: "nan",
         Outcome.OVERFLOW: "inf",
-        Outcome.UNDERFLOW: "0 for a number that is not",
-        Outcome.SATURATED: "a finite number for inf",
+        Outcome.UNDERFLOW: "a wrong 0",
+        Outcome.SATURATED: "a finite number for an infinite one",
     }
     parts = [f"{word} in {tally.rows_by_outcome[o]:,}" for o, word in words.items() if tally.rows_by_outcome[o]]
     if parts:
@@ -90,24 +89,25 @@ def _what(attempt: Try) -> str:
 
 
 def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str | None:
-    tally, worst = attempt.tally, attempt.measurement.worst
-    if worst is None or tally.worst is None:
+    """The cause: of the gravest failure's worst element, else of the furthest sum, else of the largest error."""
+    tally = attempt.tally
+    element = tally.failed[1] if tally.failed else tally.worst
+    if element is None:
         return None
-    only_sums = attempt.measurement.failures == ("row_sums",) and tally.worst_sum is not None
-    row = -tally.worst_sum[1] if only_sums and tally.worst_sum else worst.row
+    row, error = -element.minus_row, None
+    if not tally.failed and tally.rows_off and tally.worst_sum:
+        error, row = tally.worst_sum[0], -tally.worst_sum[1]
     logits, label = again(row)
-    failure = Failure(logits, label, -tally.worst[2], worst.got, worst.exact, fmt, compute)
+    failure = Failure(logits, label, -element.minus_column, element.got, exact(element), fmt, compute, error)
     arguments = attempt.contender.operation.arguments
 
     def run(xp: object, x: object, labels: object) -> object:
         return attempt.contender.run(xp, *arguments(x, labels))
 
-    if only_sums:
-        return sum_cause(run, failure)
-    return cause(run, failure) or _known(attempt, logits, fmt)
+    return cause(run, failure) or _known(logits, fmt)
 
 
-def _known(attempt: Try, logits: Floats, fmt: Format) -> str:
+def _known(logits: Floats, fmt: Format) -> str:
     """What can be said of a function whose steps cannot be seen."""
     finite = logits[np.isfinite(logits)]
     largest = f"its row's largest logit is {number(float(finite.max()))}" if finite.size else "its row is all infinite"

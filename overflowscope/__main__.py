@@ -1,0 +1,5 @@
+"""``python -m overflowscope``."""
+
+from overflowscope.cli import run
+
+run()

@@ -1,0 +1,46 @@
+"""A progress bar on standard error, at a terminal, once the work has taken a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+PATIENCE = 1.0
+"""Seconds without a bar."""
+
+
+class Meter:
+    """Called with the number of logits done since the last call."""
+
+    def __init__(self, total: int):
+        self.total, self.done = total, 0
+        self.bar: Any = None
+        self.started = time.monotonic()
+
+    def __call__(self, elements: int) -> None:
+        self.done += elements
+        if self.bar is None and time.monotonic() - self.started > PATIENCE and sys.stderr.isatty():
+            self._show()
+        if self.bar is not None:
+            self.bar.update(0, completed=self.done)
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, transient=True)
+        self.bar.add_task(f"measuring {self.total:,} logits", total=self.total)
+        self.bar.start()
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()

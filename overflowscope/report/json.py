@@ -1,0 +1,13 @@
+"""JSON that any parser reads: no bare NaN or Infinity."""
+
+from __future__ import annotations
+
+import json
+
+from overflowscope.records import Report
+from overflowscope.report import Look
+
+
+def render(report: Report, look: Look) -> str:
+    """The whole report, indented."""
+    return json.dumps(report.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"

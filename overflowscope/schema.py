@@ -1,0 +1,53 @@
+"""The JSON Schema of a record, read off its fields, so that the two cannot drift apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from overflowscope.records import Report
+
+NONFINITE = ["nan", "inf", "-inf"]
+
+
+def compare() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of ``overflowscope compare --json``."""
+    schema = _of(Report)
+    schema["properties"]["schema"] = {"const": "overflowscope.compare/1"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "overflowscope.compare/1",
+        "title": "overflowscope compare",
+        **schema,
+    }
+
+
+SCHEMAS = {"compare": compare}
+
+
+def _of(kind: Any) -> dict[str, Any]:
+    """A record is an object with all of its fields; further keys are allowed, so that adding one breaks no reader."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        names = [f.name for f in dataclasses.fields(kind)]
+        about = (kind.__doc__ or "").strip()
+        properties = {name: _of(hints[name]) for name in names}
+        return {"type": "object", "description": about, "properties": properties, "required": names}
+    plain = {str: {"type": "string"}, int: {"type": "integer"}, type(None): {"type": "null"}}
+    if kind in plain:
+        return dict(plain[kind])
+    if kind is float:
+        return {"anyOf": [{"type": "number"}, {"enum": NONFINITE}]}
+    return _of_generic(get_origin(kind), get_args(kind))
+
+
+def _of_generic(origin: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_of(a) for a in arguments]}
+    if origin is tuple:
+        return {"type": "array", "items": _of(arguments[0])}
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": _of(arguments[1])}
+    raise TypeError(f"no JSON Schema for {origin}{arguments}")

@@ -1,0 +1,114 @@
+"""Rows of logits and their labels, on demand: drawn from a seed, or given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overflowscope import draws
+from overflowscope.errors import InputError, unknown
+from overflowscope.formats import Floats
+from overflowscope.inputs import Logits
+
+MOST = 10**12
+"""More logits than this are refused at once."""
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows before scale and shift: ``logits(rows)`` is float64 of shape (len(rows), classes), ``labels(rows)`` int64.
+
+    ``leading`` is the shape of the input's axes before the classes; ``labels_from`` says whose labels they are.
+    """
+
+    name: str
+    distribution: str | None
+    count: int
+    classes: int
+    leading: tuple[int, ...]
+    labels_from: str
+    logits: Callable[[range], Floats]
+    labels: Callable[[range], Labels]
+    sha256: Callable[[], str]
+
+
+def drawn(distribution: str, seed: int, count: int, classes: int) -> Source:
+    """Random rows; see draws. Raises InputError for an unknown distribution or an impossible size."""
+    if distribution not in draws.DISTRIBUTIONS:
+        raise unknown("distribution", distribution, draws.DISTRIBUTIONS)
+    if count * classes > MOST:
+        raise InputError(f"{count * classes:,} logits are more than {MOST:,}", hint="fewer --rows or --classes")
+    logits = partial(draws.draw, distribution, seed, classes)
+    labels = partial(draws.draw_labels, seed, classes)
+    digest = partial(_digest, logits, count, classes)
+    return Source("random", distribution, count, classes, (count,), "seed", logits, labels, digest)
+
+
+def given(logits: Logits, seed: int) -> Source:
+    """Rows of a file or an array; labels are drawn from the seed where it has none."""
+    count, classes = logits.values.shape
+    source = Source(
+        name=logits.source,
+        distribution=None,
+        count=count,
+        classes=classes,
+        leading=logits.leading,
+        labels_from="seed",
+        logits=partial(_slice, logits.values),
+        labels=partial(draws.draw_labels, seed, classes),
+        sha256=lambda: logits.sha256,
+    )
+    return source if logits.labels is None else labelled(source, logits.labels, "input")
+
+
+def labelled(source: Source, labels: Labels, place: str) -> Source:
+    """The source with labels from another place. Raises InputError where there is not one for each row."""
+    if len(labels) != source.count:
+        raise InputError(f"{len(labels):,} labels for {source.count:,} rows", source=place)
+    return replace(source, labels=partial(_slice, labels), labels_from=place)
+
+
+def blocks(source: Source, elements: int = 2**16) -> Iterable[range]:
+    """The rows in blocks of about that many logits."""
+    step = max(1, elements // source.classes)
+    return (range(start, min(start + step, source.count)) for start in range(0, source.count, step))
+
+
+def count_labelled(source: Source, ignore_index: int) -> int:
+    """How many rows have a label that is not ``ignore_index``. Raises InputError for a label that is no class."""
+    counted = 0
+    for rows in blocks(source):
+        labels = source.labels(rows)
+        kept = labels != ignore_index
+        wrong = kept & ((labels < 0) | (labels >= source.classes))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(
+                f"label {int(labels[row])} is no class of {source.classes}",
+                source=source.name if source.labels_from == "input" else source.labels_from,
+                where=f"row {rows.start + row}",
+                hint=f"labels run from 0 to {source.classes - 1}; --ignore-index skips rows",
+            )
+        counted += int(np.count_nonzero(kept))
+    return counted
+
+
+def _slice(array: Any, rows: range) -> Any:
+    return array[rows.start : rows.stop]
+
+
+def _digest(logits: Callable[[range], Floats], count: int, classes: int) -> str:
+    """Of all drawn doubles, little-endian, row by row, before scale and shift."""
+    digest = hashlib.sha256()
+    step = max(1, 2**16 // classes)
+    for start in range(0, count, step):
+        digest.update(logits(range(start, min(start + step, count))).astype("<f8").tobytes())
+    return digest.hexdigest()
