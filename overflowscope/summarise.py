@@ -22,7 +22,7 @@ from overflowscope.records import (
     Ulp,
     Worst,
 )
-from overflowscope.tally import Extreme, Sample, Tally
+from overflowscope.tally import Element, Extreme, Sample, Tally
 
 DIGITS = 20
 

@@ -146,8 +146,8 @@ class Tally:
     """All that is kept of the elements measured.
 
     ``outcomes`` and ``rows_by_outcome`` count elements and rows by Outcome. ``worst`` is the element with the largest
-    error, ``failed`` that of the gravest failure, after minus its Outcome, and ``worst_sum`` a row after the distance of
-    its sum: of each, the largest tuple is the first of the worst.
+    error, ``failed`` that of the gravest failure, after minus its Outcome, and ``worst_sum`` a row, negated, after the
+    distance of its sum: of each, the largest tuple is the first of the worst.
     """
 
     rows: int = 0

@@ -56,7 +56,7 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
         column = failure.column if failure.label is None else int(failure.label[0])
         history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
         if failure.sum_error is not None:
-            return history.absorbed(failure.sum_error) or history.lost()
+            return history.absorbed(failure.sum_error) or history.blurred()
         return _rounding(value, failure, arithmetic) or history.nonfinite() or history.lost()
 
 
@@ -128,7 +128,8 @@ class _History:
                 whose = "class" if self.failure.label is None else "label"
                 return f"{below} and the {whose}'s {what} is {number(self._at(operand))}"
             if step.operation in DIVISIONS and self._at(operand) != 0:
-                return f"the quotient {number(self._at(operand))} / {number(self._at(_numbers(step.operands[1])))} underflows"
+                divisor = number(self._at(_numbers(step.operands[1])))
+                return f"the quotient {number(self._at(operand))} / {divisor} underflows"
         return "a number is 0"
 
     def absorbed(self, sum_error: float) -> str | None:
@@ -143,6 +144,14 @@ class _History:
                         f"a {self.fmt.name} accumulator absorbs small terms"
                     )
         return None
+
+    def blurred(self) -> str | None:
+        """Where exp comes last, its argument's rounding is an error of the whole row."""
+        steps = [s for s in self.steps if s.operation not in SELECTIONS]
+        if not steps or steps[-1].operation != "exp":
+            return None
+        largest = number(float(np.abs(self.failure.logits[~self.masked]).max()))
+        return f"the argument of exp is rounded at the size of the logits, {largest}, which exp makes a relative error"
 
     def lost(self) -> str | None:
         """The last step that computes, where no inf or nan was born: what it was given, what it made of it."""
@@ -182,10 +191,8 @@ def _all_at(masks: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[n
     """Where all masks hold: element by element where they broadcast to the shape, else all of them everywhere."""
     everywhere = np.ones(shape, np.bool_)
     for m in masks:
-        try:
-            everywhere &= np.broadcast_to(m, shape)
-        except ValueError:
-            everywhere &= bool(m.all())
+        fits = m.ndim <= len(shape) and all(a in (1, b) for a, b in zip(m.shape[::-1], shape[::-1], strict=False))
+        everywhere &= m if fits else bool(m.all())
     return everywhere
 
 
