@@ -66,7 +66,7 @@ def contenders(
 def unseen(contenders: Sequence[Contender]) -> list[Contender]:
     """The formulations of their one operation that were not asked for: run along, to be recommended if they do well."""
     operation, asked = contenders[0].operation, {c.formulation for c in contenders}
-    others = (f for f in operation.formulations.values() if f.name not in asked and not f.approximation)
+    others = (f for f in operation.formulations.values() if f.name not in asked and not f.approximation and not f.trap)
     return [Contender(operation, f.name, "numpy", f.function) for f in others]
 
 

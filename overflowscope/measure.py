@@ -44,7 +44,10 @@ def measure(
     if not probabilities:
         return tally
     usable = (truth.state == State.DEFINED).all(-1) & ~np.isnan(got).any(-1)
-    return replace(tally, **_of_rows(got[usable], logits[usable], _rows_of(truth, usable), numbers[usable]))
+    failed = np.isin(outcome[usable], FAILURES).any(-1)
+    of_rows = _of_rows(got[usable], logits[usable], _rows_of(truth, usable), numbers[usable])
+    off = of_rows.pop("off", failed)
+    return replace(tally, **of_rows, rows_failed=tally.rows_failed + int(np.count_nonzero(off & ~failed)))
 
 
 def classify(got: Floats, truth: Reference) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -230,6 +233,7 @@ def _of_rows(q: Floats, logits: Floats, truth: Reference, numbers: NDArray[np.in
         "divergence": Extreme.of(divergence),
         "flips": int(np.count_nonzero(~kept.any(-1))),
         "lost": Extreme.of(np.where(q == 0, p, 0.0).sum(-1)),
+        "off": off,
         "rows_off": int(np.count_nonzero(off)),
         "worst_sum": (float(distance[furthest]), -int(numbers[furthest])),
     }

@@ -95,7 +95,7 @@ class Incidence:
 
 @dataclass(frozen=True, kw_only=True)
 class RowsHit:
-    """Rows with at least one such element; any: rows with a nan, overflow, underflow or saturation the truth lacks."""
+    """Rows with at least one such element; any: rows with any failure, the sum of the row included."""
 
     nan: int
     inf: int

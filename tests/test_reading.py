@@ -312,7 +312,7 @@ def test_npy_versions_and_layouts(file: File, version: tuple[int, int]) -> None:
         for stored in (array, np.asfortranarray(array)):
             found = read_logits(file("no_ending", npy(stored, version)))
             check(found, array.reshape(6, 4), (2, 3))
-            check(read_logits(file("no_ending", npy(stored[0], version))), array[0], (3,))
+            check(read_logits(file("no_ending", npy(np.asfortranarray(array[0]), version))), array[0], (3,))
     check(read_logits(file("x.NPY", npy(array[0, 0], (1, 0)))), [[0, 1, 2, 3]], ())
 
 
@@ -414,7 +414,7 @@ def test_objects_are_never_unpickled(file: File) -> None:
         (npy_with_header("{'descr': (), 'fortran_order': False, 'shape': (3,)}"), "the .npy header is damaged: "),
         (
             npy_with_header("{'descr': " + "-" * 9000 + "1, 'fortran_order': False, 'shape': (3,)}"),
-            "the .npy header is damaged: it cannot be parsed",
+            "the .npy header is damaged: ",
         ),
         (npy_with_header("{'descr': " + "1+" * 4000 + "1}"), "the .npy header is damaged: "),
         (
@@ -444,7 +444,9 @@ def test_objects_are_never_unpickled(file: File) -> None:
     ],
 )
 def test_damaged_npy(file: File, data: bytes, message: str) -> None:
-    assert error_of(read_logits, file("x.npy", data)).startswith(message)
+    found = error_of(read_logits, file("x.npy", data))
+    assert found.startswith(message)
+    assert not found.endswith(": ")
     with_place = error_of(read_logits, file("x.npz", zipped(a_npy=data)))
     if data.startswith(b"\x93NUMPY\x01") and len(data) > 10:
         assert with_place.startswith(message)

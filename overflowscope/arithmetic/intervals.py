@@ -71,7 +71,7 @@ class Arithmetic:
         self.bits = bits
 
     def add(self, a: Element, b: Element) -> Element:
-        if (finf in (a[0], b[0]) and fninf in (a[1], b[1])) or (a[0] == a[1] == fninf and b[0] == b[1] == finf):
+        if finf in (a[0], b[0]) and fninf in (a[1], b[1]):
             raise Indeterminate("inf - inf")
         lo = mpf_add(a[0], b[0], self.bits, DOWN)
         hi = mpf_add(a[1], b[1], self.bits, UP)

@@ -22,7 +22,8 @@ class Formulation:
     """One way to compute an operation. ``function`` takes (xp, logits) or (xp, logits, labels).
 
     ``breaks`` says what breaks it, ``bound`` a proven error bound where one is known (u is the unit roundoff, n the
-    number of classes); an ``approximation`` is another function than the operation, on purpose.
+    number of classes); an ``approximation`` is another function than the operation, on purpose; a ``trap`` only looks
+    like a remedy. Neither is ever recommended.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Formulation:
     breaks: str
     bound: str | None = None
     approximation: bool = False
+    trap: bool = False
 
 
 @dataclass(frozen=True)

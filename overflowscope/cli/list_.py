@@ -22,34 +22,35 @@ def _lines(width: int) -> list[str]:
 
     lines = []
     for operation in operations().values():
-        lines += [f"{operation.name}: {operation.summary}"]
+        lines.append(f"{operation.name}: {operation.summary}")
         for f in operation.formulations.values():
-            mark = " (an approximation: another function)" if f.approximation else ""
-            lines += ["", f"  {f.name} = {f.formula}{mark}"]
+            mark = " (an approximation: another function)" if f.approximation else " (a trap)" if f.trap else ""
+            lines += ["", *_filled(f"{f.name} = {f.formula}{mark}", width, 2, 4)]
             facts = (("breaks", f.breaks), ("bound", f.bound), ("source", f.source))
-            lines += [line for name, text in facts if text for line in _wrapped(name, text, width)]
+            lines += [line for name, text in facts if text for line in _filled(f"{name + ':':8}{text}", width, 6, 14)]
         lines.append("")
     lines += [*_formats(), "", f"distributions: {', '.join(DISTRIBUTIONS)}"]
     return lines
 
 
-def _wrapped(name: str, text: str, width: int) -> list[str]:
+def _filled(text: str, width: int, first: int, rest: int) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(f"{name + ':':8}{text}", max(40, width), initial_indent=" " * 6, subsequent_indent=" " * 14)
+    wrapper = textwrap.TextWrapper(max(40, width), " " * first, " " * rest, break_on_hyphens=False)
+    return wrapper.wrap(text)
 
 
 def _formats() -> list[str]:
     from overflowscope.errors import InputError
     from overflowscope.formats import FORMATS
 
-    lines = [f"{'format':14} {'bits':>4} {'largest':>10} {'exp overflows above':>20} {'smallest':>10}"]
+    lines = [f"{'format':13} {'bits':>4} {'largest':>10} {'exp overflows above':>20} {'smallest':>9}"]
     for f in FORMATS.values():
         try:
             _ = f.dtype
             missing = ""
         except InputError as error:
             missing = f"  ({error.hint})"
-        numbers = f"{f.precision:4} {f.largest:10.4g} {f.log_largest:20.6g} {f.smallest:10.3g}"
-        lines.append(f"{f.name:14} {numbers}{missing}")
+        numbers = f"{f.precision:4} {f.largest:10.4g} {f.log_largest:20.6g} {f.smallest:9.3g}"
+        lines.append(f"{f.name:13} {numbers}{missing}")
     return lines

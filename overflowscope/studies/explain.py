@@ -117,8 +117,9 @@ class _History:
 
     def _zero(self, step: Step, which: int) -> str:
         """Where the zero that ``step`` takes as an operand was made."""
-        while (parent := step.parents[which]) is not None and parent >= 0:
-            step, which = self.steps[parent], 0
+        maker = self._maker(step, which)
+        while maker is not None:
+            step, maker = maker, self._maker(maker, 0)
             operand = _numbers(step.operands[0])
             if step.operation == "exp":
                 what = "logit" if step.parents[0] == -1 else "exponent"
@@ -162,21 +163,36 @@ class _History:
 
     def _loss(self, step: Step) -> str:
         operands = [self._at(_numbers(a)) for a in step.operands]
-        should = f"{number(self.failure.got)} where the truth is {_short(self.failure.exact)}"
+        should = f"{number(self.failure.got)} where the truth is {short(self.failure.exact)}"
         if step.operation in ("subtract", "add") and len(operands) == 2:
             sign = "-" if step.operation == "subtract" else "+"
+            if 0 in operands and (logarithm := self._logarithm(step)) is not None:
+                return self._loss(logarithm)
             made = f"{number(operands[0])} {sign} {number(operands[1])}".replace("+ -", "- ")
             return f"{made} cancels what rounding had left of the result: {should}"
         if step.operation in DIVISIONS:
-            parent = step.parents[0]
-            if self.failure.got != 0 and parent is not None and parent >= 0 and self.steps[parent].operation == "exp":
-                return self._loss(self.steps[parent])
+            maker = self._maker(step, 0)
+            if self.failure.got != 0 and maker is not None and maker.operation == "exp":
+                return self._loss(maker)
             return f"{number(operands[0])} / {number(operands[1])} gives {should}"
         if step.operation == "exp":
             return f"exp makes the rounding of its argument, {number(operands[0])}, a relative error: {should}"
         if step.operation == "log":
-            return f"log({operands[0]:.9g}) of a rounded argument gives {should}"
+            return f"log({operands[0]:.9g}), whose argument was rounded to that, gives {should}"
         return f"{step.operation} gives {should}"
+
+    def _logarithm(self, step: Step) -> Step | None:
+        """The logarithm among the steps that made the operands, where there is one."""
+        makers = (self._maker(step, i) for i in range(len(step.parents)))
+        return next((m for m in makers if m is not None and m.operation in ("log", "log1p")), None)
+
+    def _maker(self, step: Step, which: int) -> Step | None:
+        """The step that computed an operand, selections passed over; None for an input or a constant."""
+        while (parent := step.parents[which]) is not None and parent >= 0:
+            step, which = self.steps[parent], 0
+            if step.operation not in SELECTIONS:
+                return step
+        return None
 
     def _at(self, operand: Floats) -> float:
         """The operand's number for the failing class, or the row's only one."""
@@ -198,14 +214,14 @@ def _all_at(masks: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[n
 
 def number(x: float) -> str:
     """A number as a person reads it: six digits, thousands separated."""
-    if not np.isfinite(x):
-        return str(float(x))
+    if not np.isfinite(x) or x == 0:
+        return str(float(x)) if x else "0"
     if 1e4 <= abs(x) < 1e7:
         return f"{x:,.0f}"
     return f"{x:,.6g}" if 1e3 <= abs(x) < 1e4 else f"{x:.6g}"
 
 
-def _short(exact: str) -> str:
+def short(exact: str) -> str:
     """An exact number, as its decimal digits, to six of them."""
     mantissa, e, power = exact.partition("e")
     return exact if exact.startswith("between") else f"{float(mantissa):.6g}{e}{power}"

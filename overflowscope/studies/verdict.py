@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from overflowscope.cases import Contender
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
-from overflowscope.studies.explain import Failure, cause, number
+from overflowscope.studies.explain import Failure, cause, number, short
 from overflowscope.summarise import exact
 from overflowscope.tally import Tally
 
@@ -30,8 +30,10 @@ class Try:
     @property
     def clean(self) -> bool:
         """A formulation of the operation itself, without a failure, whose largest error leaves half of the bits."""
-        formulation = self.contender.formulation
-        honest = formulation is not None and not self.contender.operation.named(formulation).approximation
+        if self.contender.formulation is None:
+            return False
+        formulation = self.contender.operation.named(self.contender.formulation)
+        honest = not formulation.approximation and not formulation.trap
         return honest and not self.measurement.failures and not inaccurate(self.measurement)
 
 
@@ -97,6 +99,9 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str
     row, error = -element.minus_row, None
     if not tally.failed and tally.rows_off and tally.worst_sum:
         error, row = tally.worst_sum[0], -tally.worst_sum[1]
+    name = attempt.contender.formulation
+    if name is not None and attempt.contender.operation.named(name).approximation and not tally.failed:
+        return f"it is another function, which gives {number(element.got)} where the truth is {short(exact(element))}"
     logits, label = again(row)
     failure = Failure(logits, label, -element.minus_column, element.got, exact(element), fmt, compute, error)
     arguments = attempt.contender.operation.arguments
