@@ -63,6 +63,11 @@ class Format:
         return math.log(self.largest)
 
     @property
+    def log_vanishing(self) -> float:
+        """log of half the smallest value: exp rounds to 0 below it."""
+        return (self.emin - self.precision) * math.log(2.0)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype. Raises InputError where the package that brings it is not installed."""
         if self.extra is None:

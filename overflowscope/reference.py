@@ -21,7 +21,7 @@ LADDER = (128, 256, 512, 1024, 2048, 4096)
 NARROW = 2.0**-80
 """Relative radius wanted of an enclosure: 2**-27 ulp of float64, so that measured errors are the real ones."""
 FAR = 2**40
-"""Exponents are clipped to +-FAR; only the exp of a logit beyond 10**11 gets there, and it rounds to 0 or exceeds."""
+"""Exponents below -FAR are not kept: only the exp of numbers below -7 * 10**11 has them, and all of it is tiny."""
 BATCH = 4096
 """Elements between two reports of progress."""
 
@@ -130,6 +130,7 @@ def _numbers(elements: NDArray[Any], fmt: Format) -> _Numbers:
     # The ulp of the truth is known where both ends lie in one binade, or below the normal range.
     one_ulp = (low_binade == high_binade) | (np.maximum(low_binade, high_binade) < fmt.emin)
     settled = (below == above) & one_ulp
+    narrow = (radius <= NARROW) | (exponent == -FAR)
     return _Numbers(
         head,
         tail,
@@ -137,7 +138,7 @@ def _numbers(elements: NDArray[Any], fmt: Format) -> _Numbers:
         radius,
         below.reshape(elements.shape),
         above.reshape(elements.shape),
-        settled.reshape(elements.shape) & (radius <= NARROW),
+        settled.reshape(elements.shape) & narrow,
     )
 
 
@@ -145,7 +146,8 @@ def _middle(element: Element) -> tuple[float, float, int, float]:
     """(head, tail, exponent, radius) of an enclosure, as Reference states them.
 
     The midpoint is rounded to 200 bits and cut to 106, which moves it by less than 2**-104 of 2**exponent; the half
-    width is rounded up to 30 bits and then taken 2**-40 larger for its conversion to a double.
+    width is rounded up to 30 bits and then taken 2**-40 larger for its conversion to a double. What is smaller than
+    2**-FAR is only said to lie between 0 and 2 * 2**-FAR: every format rounds it to 0.
     """
     lo, hi = element[0], element[1]
     if lo == hi and lo in (fzero, finf, fninf):
@@ -159,11 +161,12 @@ def _middle(element: Element) -> tuple[float, float, int, float]:
     cut = length - 106
     man = int(man << -cut if cut < 0 else man >> cut)
     exponent = exp + length - 2  # of the leading bit, of the sum halved
+    if exponent < -FAR:
+        return (-1.0 if sign else 1.0), 0.0, -FAR, 1.0
     width = 0.0 if half == fzero else math.ldexp(int(half[1]), min(max(half[2] - 1 - exponent, -1100), 900))
     moved = 0.0 if lo == hi and cut <= 0 else 2.0**-104
     head, tail = math.ldexp(man >> 53, -52), math.ldexp(man & (2**53 - 1), -105)
-    clipped = min(max(int(exponent), -FAR), FAR)
-    return (-head if sign else head), (-tail if sign else tail), clipped, width * (1 + 2.0**-40) + moved
+    return (-head if sign else head), (-tail if sign else tail), int(exponent), width * (1 + 2.0**-40) + moved
 
 
 def _end(raw: Raw, beyond: int) -> tuple[int, int, int, bool]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from mpmath.libmp import from_float, mpf_add, mpf_shift, mpf_sub, to_str
+from mpmath.libmp import from_float, mpf_abs, mpf_add, mpf_shift, mpf_sub, to_str
 
 from overflowscope.formats import Format
 from overflowscope.records import (
@@ -166,4 +166,8 @@ def digits(head: float, tail: float, exponent: int, radius: float) -> str:
         low, high = (to_str(end, n) for end in ends)
         if low == high:
             return str(low.removesuffix(".0"))
+    # Three digits are within 2**-7 of the number: ends moved outward by 2**-6 still enclose it.
+    low, high = (
+        to_str(f(end, mpf_shift(mpf_abs(end), -6)), 3) for f, end in zip((mpf_sub, mpf_add), ends, strict=True)
+    )
     return f"between {low} and {high}"

@@ -123,7 +123,7 @@ class _History:
             operand = _numbers(step.operands[0])
             if step.operation == "exp":
                 what = "logit" if step.parents[0] == -1 else "exponent"
-                below = f"exp rounds to 0 in {self.fmt.name} below {np.log(self.fmt.smallest / 2):.5g}"
+                below = f"exp rounds to 0 in {self.fmt.name} below {self.fmt.log_vanishing:.5g}"
                 if (_numbers(step.result) == 0).all():
                     return f"{below} and the largest {what} is {number(float(operand.max()))}: the sum is 0"
                 whose = "class" if self.failure.label is None else "label"
