@@ -47,10 +47,17 @@ def _about(module: str) -> str:
         return source.readline().strip().strip('"').partition(": ")[2]
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Which softmax survives: formulations measured against certified truth."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -69,8 +76,12 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _say("interrupted", 130)
     except BrokenPipeError:
         status = 0
-        # What is left in the buffer has no reader; without this, Python would complain at its own exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
+    except OSError as error:
+        if "--debug" in given:
+            raise
+        status = _say(f"error: {error.filename or 'standard output'}: {error.strerror or error}", 2)
+        _abandon_output()
     except MemoryError as error:
         if "--debug" in given:
             raise
@@ -80,6 +91,11 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         status = _say(f"internal error: {type(error).__name__}: {error}; please report it, with what --debug shows", 70)
     sys.exit(status)
+
+
+def _abandon_output() -> None:
+    """What is left in the buffer has no reader; without this, Python would complain of it at its own exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(error: InputError | click.ClickException, given: list[str]) -> int:
