@@ -108,6 +108,7 @@ def sentences(report: Report) -> list[str]:
     for m in report.results:
         at = f"scale {m.scale:g}, {m.dtype}" if several else m.dtype
         largest = FORMATS[m.dtype].largest
+        right = "inf" if FORMATS[m.dtype].has_infinity else "nan"
         if m.incidence.input_overflow:
             rows = m.incidence.input_overflow * m.rows // m.elements
             said.append(f"{at}: {rows:,} of {m.rows:,} rows hold a logit beyond {largest:g}; they are not measured")
@@ -116,7 +117,7 @@ def sentences(report: Report) -> list[str]:
             said.append(f"{at}, {m.operation}: {rows:,} of {m.rows:,} rows have no defined truth (nan, or infinities)")
         if m.incidence.exceeds:
             said.append(
-                f"{at}, {m.operation}: {m.incidence.exceeds:,} exact results are beyond {largest:g}; inf is right"
+                f"{at}, {m.operation}: {m.incidence.exceeds:,} exact results are beyond {largest:g}; {right} is right"
             )
         if m.incidence.undecided:
             said.append(f"{at}, {m.name} {m.operation}: {m.incidence.undecided:,} elements are undecided")

@@ -139,7 +139,7 @@ class _History:
             if step.operation == "sum":
                 terms = _numbers(step.operands[0])
                 exact, got = float(terms.sum()), float(_numbers(step.result).flat[0])
-                if abs(got - exact) >= sum_error / 2 * exact:
+                if not abs(exact / got - 1) < sum_error / 2:
                     return (
                         f"the sum of {terms.size:,} exps comes out as {number(got)} where it is {number(exact)}: "
                         f"a {self.fmt.name} accumulator absorbs small terms"

@@ -84,7 +84,8 @@ def _what(attempt: Try) -> str:
     if parts:
         return f"{', '.join(parts)} of {m.rows:,} rows"
     if tally.rows_off and m.row_sum is not None and m.row_sum.min is not None and m.row_sum.max is not None:
-        sums = f"sums from {number(m.row_sum.min)} to {number(m.row_sum.max)}"
+        low, high = number(m.row_sum.min), number(m.row_sum.max)
+        sums = f"sums from {low} to {high}" if low != high else f"every sum is {low}"
         return f"{tally.rows_off:,} of {m.rows:,} rows do not sum to 1 ({sums})"
     assert m.bits.max is not None
     return f"finite but wrong by up to {m.bits.max:.3g} of {FORMATS[m.dtype].precision} bits"
@@ -109,7 +110,7 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str
     def run(xp: object, x: object, labels: object) -> object:
         return attempt.contender.run(xp, *arguments(x, labels))
 
-    return cause(run, failure) or _known(logits, fmt)
+    return cause(run, failure) or (None if failure.sum_error is not None else _known(logits, fmt))
 
 
 def _known(logits: Floats, fmt: Format) -> str:
