@@ -149,6 +149,13 @@ def round_parts(
     true, which needs a significand of at least 55 bits there (precision + 2 at most) for the answer not to depend
     on t. Exponents may be anything that fits in 62 bits. Everything is integer arithmetic, hence exact.
     """
+    with np.errstate(all="ignore"):
+        return _rounded(significand, exponent, sticky, fmt)
+
+
+def _rounded(
+    significand: NDArray[np.int64], exponent: NDArray[np.int64], sticky: NDArray[np.bool_], fmt: Format
+) -> Floats:
     length = _bit_length(significand)
     # Left-justified to 62 bits, so that at least 62 - 53 = 9 bits are dropped below and t never reaches a kept one.
     significand = significand << (62 - length)
@@ -160,8 +167,7 @@ def round_parts(
     rest = significand - (kept << drop)
     half = np.int64(1) << (drop - 1)
     kept = kept + ((rest > half) | ((rest == half) & (sticky | (kept % 2 == 1))))
-    with np.errstate(over="ignore"):
-        rounded = np.ldexp(kept.astype(np.float64), np.clip(quantum, -1100, 1100).astype(np.int32))
+    rounded = np.ldexp(kept.astype(np.float64), np.clip(quantum, -1100, 1100).astype(np.int32))
     return np.where(rounded > fmt.largest, np.inf, rounded)
 
 

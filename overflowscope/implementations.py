@@ -16,6 +16,7 @@ import numpy as np
 from overflowscope.arithmetic.recording import RecordedArray
 from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, unknown
+from overflowscope.formats import FORMATS
 
 
 def load(spec: str) -> Callable[..., Any]:
@@ -53,6 +54,7 @@ def _from_file(path: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise _raised(f"{path} could not be imported", error) from error
     finally:
         sys.path.pop(0)
@@ -97,7 +99,7 @@ def _real(spec: str, result: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any
         array = np.asarray(result)
     except Exception as error:
         raise _raised(f"{spec} returned {type(result).__name__}, which is no array", error) from error
-    if array.dtype.kind not in "fiuV" or array.dtype.names:
+    if array.dtype.kind not in "fiu" and array.dtype.name not in FORMATS:
         what = "nothing" if result is None else f"{type(result).__name__} of {array.dtype.name}"
         raise InputError(f"{spec} returned {what}, not real numbers")
     if array.shape != shape:

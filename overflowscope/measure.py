@@ -15,6 +15,8 @@ from overflowscope.formats import Floats, Format
 from overflowscope.records import FAILURES, Evaluation, Outcome, Reference, State
 from overflowscope.tally import Element, Extreme, Sample, Tally, row_sums
 
+NOTHING = -(2**50)
+"""The exponent of zero: below any other."""
 HUGE = float(np.finfo(np.float64).max)
 """Finite errors beyond it are reported as it, so that inf always means: nan, or an infinity on one side only."""
 
@@ -93,31 +95,20 @@ def errors(got: Floats, truth: Reference) -> tuple[Floats, Floats, Floats]:
         infinite_truth = np.isinf(truth.head)
         head, tail, exponent = _clamped(truth)
         mantissa, power = _parts(got, fmt)
-        unit = np.where(head == 0, fmt.emin, np.clip(exponent, fmt.emin, fmt.emax)) - fmt.precision + 1
-        ulps = _distance(mantissa, power, head, tail, exponent, unit)
-        relative = _distance(mantissa, power, head, tail, exponent, exponent) / np.abs(head + tail)
-        relative = np.where(head == 0, np.where(got == 0, 0.0, np.inf), np.minimum(relative, HUGE))
-        absolute = np.minimum(_ldexp(ulps, unit), HUGE)
-        ulps = np.minimum(ulps, HUGE)
+        # The difference in units of the larger one's exponent. Where the two are within a factor of 2 the first
+        # subtraction is exact (Sterbenz), so that the result has a relative error of a few 2**-53 beside the
+        # enclosure's radius; where they are not, nothing cancels.
+        unit = np.maximum(power, np.where(head == 0, NOTHING, exponent))
+        off = np.abs(_ldexp(mantissa, power - unit) - _ldexp(head, exponent - unit) - _ldexp(tail, exponent - unit))
+        ulp = np.where(head == 0, fmt.emin, np.clip(exponent, fmt.emin, fmt.emax)) - fmt.precision + 1
+        ulps = np.minimum(_ldexp(off, unit - ulp), HUGE)
+        absolute = np.minimum(_ldexp(off, unit), HUGE)
+        relative = np.minimum(_ldexp(off / np.abs(head + tail), unit - exponent), HUGE)
+        relative = np.where(head == 0, np.where(got == 0, 0.0, np.inf), relative)
     lost = np.isnan(got) | (infinite_truth & (got != truth.head))
-    exact_infinity = infinite_truth & ~lost
-    return tuple(np.where(lost, np.inf, np.where(exact_infinity, 0.0, e)) for e in (ulps, relative, absolute))  # type: ignore[return-value]
-
-
-def _distance(
-    mantissa: Floats,
-    power: NDArray[np.int64],
-    head: Floats,
-    tail: Floats,
-    exponent: NDArray[np.int64],
-    unit: NDArray[np.int64],
-) -> Floats:
-    """|mantissa 2**power - (head + tail) 2**exponent| in units of 2**unit.
-
-    Where the two are within a factor of 2 the first difference is exact (Sterbenz), so that the result has a relative
-    error of a few 2**-53 beside the enclosure's radius; where they are not, nothing cancels.
-    """
-    return np.abs(_ldexp(mantissa, power - unit) - _ldexp(head, exponent - unit) - _ldexp(tail, exponent - unit))
+    exact = (infinite_truth & ~lost) | ((head == 0) & (got == 0))
+    found = [np.where(lost, np.inf, np.where(exact, 0.0, e)) for e in (ulps, relative, absolute)]
+    return found[0], found[1], found[2]
 
 
 def _ldexp(x: Floats, n: NDArray[np.int64]) -> Floats:
@@ -127,6 +118,7 @@ def _ldexp(x: Floats, n: NDArray[np.int64]) -> Floats:
 def _parts(got: Floats, fmt: Format) -> tuple[Floats, NDArray[np.int64]]:
     """frexp, with the infinities as +-O, which for float64 is no double."""
     mantissa, power = np.frexp(np.where(np.isfinite(got), got, 0.0))
+    power = np.where(mantissa == 0, NOTHING, power.astype(np.int64))
     beyond = np.isinf(got)
     top, shift = np.frexp(np.float64(fmt.top + 1))
     mantissa = np.where(beyond, np.copysign(top, got), mantissa)
@@ -156,8 +148,8 @@ def _overflowed_nan(got: Floats, truth: Reference) -> Floats:
 
 
 def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
-    by_row = outcome.reshape(len(outcome), -1)
-    raw_rows = raw.reshape(len(raw), -1)
+    width = raw.shape[1] if raw.ndim > 1 else 1
+    by_row, raw_rows = outcome.reshape(len(raw), width), raw.reshape(len(raw), width)
     defined, decided = truth.state == State.DEFINED, truth.below == truth.above
     failed = np.isin(by_row, FAILURES)
     magnitude = np.abs(raw)
@@ -221,6 +213,7 @@ def _of_rows(q: Floats, logits: Floats, truth: Reference, numbers: NDArray[np.in
     p = _ldexp(truth.head + truth.tail, truth.exponent)
     with np.errstate(all="ignore"):
         sums = row_sums(q)
+        sums = np.where(np.isnan(sums), np.inf, sums)  # of a row with inf and -inf
         expected = row_sums(np.where(truth.below == truth.above, truth.below, p))
         divergence = np.where(np.isinf(q).any(-1), np.inf, _divergence(q, p, truth).sum(-1))
         # Rounding each exact value moves a row's sum to `expected`; an error beyond a few u is the formulation's.

@@ -183,7 +183,8 @@ class Arithmetic:
 
 
 def _absorbed(total: Raw, a: Raw, b: Raw) -> bool:
-    return (total == a and b != fzero) or (total == b and a != fzero)
+    finite = bool(total[1])
+    return finite and ((total == a and b != fzero) or (total == b and a != fzero))
 
 
 def _infinite(*elements: Element) -> bool:

@@ -52,7 +52,7 @@ class Recording:
         """Call the function on the plain arrays; a floating-point result is a step, anything else is only handed on."""
         if kwargs.get("out") is not None:
             raise Unrecordable("out= is not recorded")
-        operands = [a for a in args if isinstance(a, RecordedArray | np.ndarray | float)]
+        operands = [a for a in args if isinstance(a, RecordedArray | np.ndarray | np.generic | float | int)]
         result = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         if not _floating(result):
             return result

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overflowscope.arithmetic.recording import Recording, Step
+from overflowscope.arithmetic.recording import RecordedArray, Recording, Step
 from overflowscope.evaluate import computing, to_array
 from overflowscope.formats import Floats, Format, round_to
 
@@ -52,7 +52,9 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
             result = run(recording, x, failure.label)
         except Exception:
             return None
-        value = _numbers(getattr(result, "value", result))
+        if not isinstance(result, RecordedArray):
+            return None
+        value = _numbers(result.value)
         column = failure.column if failure.label is None else int(failure.label[0])
         history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
         if failure.sum_error is not None:

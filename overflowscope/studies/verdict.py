@@ -116,5 +116,10 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str
 def _known(logits: Floats, fmt: Format) -> str:
     """What can be said of a function whose steps cannot be seen."""
     finite = logits[np.isfinite(logits)]
-    largest = f"its row's largest logit is {number(float(finite.max()))}" if finite.size else "its row is all infinite"
-    return f"{largest}, and exp overflows {fmt.name} above {fmt.log_largest:.6g}"
+    unseen = "its steps cannot be seen"
+    if not finite.size or finite.max() <= fmt.log_largest:
+        return unseen
+    largest = number(float(finite.max()))
+    return (
+        f"{unseen}, but its row's largest logit is {largest}, and exp overflows {fmt.name} above {fmt.log_largest:.6g}"
+    )
