@@ -8,7 +8,7 @@ from typing import Any
 
 from overflowscope import catalogue, formats
 from overflowscope.catalogue import Operation
-from overflowscope.errors import InputError, unknown
+from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import Format
 from overflowscope.implementations import checked
 
@@ -39,24 +39,25 @@ def contenders(
 ) -> list[Contender]:
     """The contenders asked for, operation by operation; a person's functions stand last in theirs.
 
-    ``formulations`` may hold "all". A name that one of the operations has need not exist in the others, but an
+    Both may hold "all". A name that one of the operations has need not exist in the others, but an
     operation left without any is an error where operations were named. Raises InputError for unknown names.
     """
-    chosen = [catalogue.named(n) for n in _names(operations or OPERATIONS)]
-    wanted = _names(formulations or FORMULATIONS)
-    known = {f for op in chosen for f in op.formulations}
+    chosen = [catalogue.named(n) for n in _names(operations or OPERATIONS, catalogue.operations())]
+    known = dict.fromkeys(f for op in chosen for f in op.formulations)
+    wanted = _names(formulations or FORMULATIONS, known)
     for name in wanted:
-        if name != "all" and formulations and name not in known:
+        if formulations and name not in known:
             where = chosen[0].name if len(chosen) == 1 else "these operations"
-            raise unknown(f"formulation of {where}", name, sorted(known))
+            raise unknown(f"formulation of {where}", name, known)
     found = []
     for op in chosen:
-        names = list(op.formulations) if "all" in wanted else [n for n in wanted if n in op.formulations]
+        names = [n for n in wanted if n in op.formulations]
         if not names and operations and not implementations:
             raise unknown(f"formulation of {op.name}", wanted[0], op.formulations)
         found += [Contender(op, n, "numpy", op.formulations[n].function) for n in names]
-    if implementations and len(operations or ()) > 1:
+    if implementations and operations and len(chosen) > 1:
         raise InputError("--impl goes with one --op, and several were named", hint="run once for each")
+    implementations = [(printable(spec), function) for spec, function in implementations]
     target = chosen[0] if operations else catalogue.named("softmax")
     extra = [Contender(target, None, spec, checked(spec, function, target)) for spec, function in implementations]
     at = max((i + 1 for i, c in enumerate(found) if c.operation is target), default=0)
@@ -70,14 +71,15 @@ def unseen(contenders: Sequence[Contender]) -> list[Contender]:
     return [Contender(operation, f.name, "numpy", f.function) for f in others]
 
 
-def _names(names: Iterable[str]) -> list[str]:
-    """Without repetitions, - taken for _."""
-    return list(dict.fromkeys(n.replace("-", "_") for n in names))
+def _names(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Without repetitions, - taken for _, and "all" for all that are known."""
+    given = [n.replace("-", "_") for n in names]
+    return list(dict.fromkeys(name for n in given for name in (known if n == "all" else [n])))
 
 
 def chosen_formats(dtypes: Sequence[str] | None) -> list[Format]:
     """The formats asked for, each of which can be made here. Raises InputError for unknown names and missing extras."""
-    found = [formats.named(n) for n in _names(dtypes or DTYPES)]
+    found = [formats.named(n) for n in _names(dtypes or DTYPES, formats.FORMATS)]
     for fmt in found:
         _ = fmt.dtype
     return found

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 class InputError(Exception):
     """Something the caller gave cannot be used: what, in which source, where in it, and what to try.
 
-    ``str()`` joins the parts as ``SOURCE: what (where); hint``. Control characters are shown escaped, so that a
+    ``str()`` joins the parts as ``SOURCE: what (where); hint``, on one line and without control characters, so that a
     hostile file name cannot rewrite the terminal.
     """
 
@@ -19,7 +19,12 @@ class InputError(Exception):
             text += f" ({where})"
         if hint:
             text += f"; {hint}"
-        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+        super().__init__(printable(text))
+
+
+def printable(text: str) -> str:
+    """The text with all escaped that is not there to be seen: control characters, directions, lone surrogates."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

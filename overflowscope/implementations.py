@@ -53,7 +53,7 @@ def _from_file(path: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _raised(f"{path} could not be imported", error) from error
     finally:
@@ -71,7 +71,7 @@ def _from_name(name: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise InputError(f"no module {name!r}", hint="for a file, write its name: my.py:function") from None
         raise _raised(f"{name} could not be imported", error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(f"{name} could not be imported", error) from error
     finally:
         sys.path.pop(0)
@@ -87,7 +87,7 @@ def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Ca
         recorded = isinstance(logits, RecordedArray)
         try:
             result = function(logits if recorded else logits.copy(), *(given.copy() for given in labels))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _raised(f"{spec} failed", error) from error
         return result if recorded else _real(spec, result, operation.shape(logits))
 
@@ -107,7 +107,7 @@ def _real(spec: str, result: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any
     return array
 
 
-def _raised(what: str, error: Exception) -> InputError:
+def _raised(what: str, error: BaseException) -> InputError:
     """Somebody else's exception in one line, with the last line of their own code."""
     frames = [
         f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and "importlib" not in f.filename

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope import draws
-from overflowscope.errors import InputError, unknown
+from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import Floats
 from overflowscope.inputs import Logits
 
@@ -56,7 +56,7 @@ def given(logits: Logits, seed: int) -> Source:
     """Rows of a file or an array; labels are drawn from the seed where it has none."""
     count, classes = logits.values.shape
     source = Source(
-        name=logits.source,
+        name=printable(logits.source),
         distribution=None,
         count=count,
         classes=classes,
@@ -73,7 +73,7 @@ def labelled(source: Source, labels: Labels, place: str) -> Source:
     """The source with labels from another place. Raises InputError where there is not one for each row."""
     if len(labels) != source.count:
         raise InputError(f"{len(labels):,} labels for {source.count:,} rows", source=place)
-    return replace(source, labels=partial(_slice, labels), labels_from=place)
+    return replace(source, labels=partial(_slice, labels), labels_from=printable(place))
 
 
 def blocks(source: Source, elements: int = 2**16) -> Iterable[range]:

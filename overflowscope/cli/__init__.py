@@ -66,7 +66,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         with main.make_context("overflowscope", given.copy()) as context:
             main.invoke(context)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as done:
         status = done.exit_code
@@ -95,7 +96,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _abandon_output() -> None:
     """What is left in the buffer has no reader; without this, Python would complain of it at its own exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(error: InputError | click.ClickException, given: list[str]) -> int:
@@ -108,6 +110,8 @@ def _refused(error: InputError | click.ClickException, given: list[str]) -> int:
 
 
 def _say(text: str, status: int) -> int:
+    if sys.stderr is None:
+        return status
     encoding = sys.stderr.encoding or "ascii"
     sys.stderr.write(f"overflowscope: {text}\n".encode(encoding, "backslashreplace").decode(encoding))
     return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -21,17 +22,19 @@ def opened(path: str | None) -> Iterator[TextIO]:
 
     A link is followed; what is no regular file (/dev/null, a pipe) is written to as it is. Raises InputError.
     """
-    if path in (None, "-"):
+    if path == "":
+        raise InputError("--output names no file")
+    if path is None or path == "-":
+        if sys.stdout is None:
+            raise InputError("standard output is closed", hint="--output FILE writes to a file")
         yield sys.stdout
         return
-    assert path is not None
-    target = os.path.realpath(path)
     try:
-        if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-            with open(target, "w", encoding="utf-8", newline="") as out:
+        if _mode(path) is None or stat.S_ISREG(_mode(path) or 0):
+            yield from _replaced(os.path.realpath(path))
+        else:
+            with open(path, "w", encoding="utf-8", newline="") as out:
                 yield out
-            return
-        yield from _replaced(target)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -39,26 +42,39 @@ def opened(path: str | None) -> Iterator[TextIO]:
 
 
 def _replaced(target: str) -> Iterator[TextIO]:
-    if os.path.exists(target) and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied")
+    mode = _mode(target)
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     handle, fresh = tempfile.mkstemp(prefix=".overflowscope-", dir=os.path.dirname(target))
     try:
         with open(handle, "w", encoding="utf-8", newline="") as out:
             yield out
-        os.chmod(fresh, _mode(target))
+        os.chmod(fresh, stat.S_IMODE(mode) if mode is not None else 0o666 & ~_mask())
         os.replace(fresh, target)
     except BaseException:
         os.unlink(fresh)
         raise
 
 
-def _mode(target: str) -> int:
-    """The permissions of the file there is, or those that a new one gets."""
-    if os.path.exists(target):
-        return stat.S_IMODE(os.stat(target).st_mode)
+def _mode(path: str) -> int | None:
+    """The mode of what is there, links followed; None where nothing is."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _mask() -> int:
     mask = os.umask(0)
     os.umask(mask)
-    return 0o666 & ~mask
+    return mask
+
+
+def write(out: TextIO, text: str) -> None:
+    """Write what the encoding of ``out`` holds, and the rest escaped."""
+    encoding = out.encoding or "utf-8"
+    out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    out.flush()
 
 
 def look(color: str, path: str | None) -> Look:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ RANDOM: dict[str, Any] = {"dist": "normal", "rows": 256, "classes": 10}
     multiple=True,
     callback=names,
     metavar="NAME,...",
-    help="Operations [default: softmax,cross_entropy].",
+    help="Operations, or all [default: softmax,cross_entropy].",
 )
 @click.option(
     "--formulation",
@@ -50,7 +51,7 @@ RANDOM: dict[str, Any] = {"dist": "normal", "rows": 256, "classes": 10}
     multiple=True,
     callback=names,
     metavar="NAME,...",
-    help="Formats [default: float16,float32,float64].",
+    help="Formats, or all [default: float16,float32,float64].",
 )
 @click.option(
     "--compute", metavar="DTYPE", help="Cast up to this format, run there, round once: what half-precision kernels do."
@@ -96,7 +97,7 @@ def command(form: str, as_json: bool, output: str | None, color: str, debug: boo
       overflowscope compare --impl my.py:softmax --dtype float16 --scale 20
     """
     from overflowscope import report
-    from overflowscope.cli._output import look, opened
+    from overflowscope.cli._output import look, opened, write
     from overflowscope.cli._progress import Meter
     from overflowscope.errors import unknown
     from overflowscope.studies.compare import run
@@ -110,8 +111,7 @@ def command(form: str, as_json: bool, output: str | None, color: str, debug: boo
     with opened(output) as out:
         with Meter(request.elements) as meter, contextlib.redirect_stdout(sys.stderr):
             found = run(request, meter)
-        out.write(report.render(form, found, look(color, output)))
-        out.flush()
+        write(out, report.render(form, found, look(color, output)))
 
 
 def _request(asked: dict[str, Any]) -> Request:
@@ -122,7 +122,7 @@ def _request(asked: dict[str, Any]) -> Request:
     own = [(spec, implementations.load(spec)) for spec in asked["implementations"]]
     contenders = cases.contenders(asked["operations"], asked["formulations"], own)
     fmts = cases.chosen_formats(asked["dtypes"])
-    wider = cases.chosen_formats([compute])[0] if compute else None
+    wider = None if compute is None else cases.chosen_formats([compute])[0]
     return Request(
         source=_source(asked),
         contenders=contenders,
@@ -150,7 +150,10 @@ def _source(asked: dict[str, Any]) -> Source:
         return source
     from overflowscope.reading import read_labels
 
-    return sources.labelled(source, read_labels(asked["labels_file"]), asked["labels_file"])
+    labels = read_labels(asked["labels_file"])
+    if asked["max_rows"] is not None and len(labels) == math.prod(source.leading):
+        labels = labels[: source.count]
+    return sources.labelled(source, labels, asked["labels_file"])
 
 
 def _read(asked: dict[str, Any]) -> Any:
@@ -160,6 +163,8 @@ def _read(asked: dict[str, Any]) -> Any:
         if asked[option] is not None:
             hint = "--max-rows takes the first rows of a file" if option == "rows" else None
             raise InputError(f"--{option} is of random logits, and {asked['input']} was given", hint=hint)
+    if asked["input"] == "-" and sys.stdin is None:
+        raise InputError("standard input is closed", hint="pipe logits in, or name a file")
     if asked["input"] == "-" and sys.stdin.isatty():
         raise InputError("standard input is a terminal, with nothing to read", hint="pipe logits in, or name a file")
     return read_logits(asked["input"], key=asked["key"], max_rows=asked["max_rows"])

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-from overflowscope.records import Report
+from overflowscope.records import Measurement, Report
 from overflowscope.report import Look
 
 
 def render(report: Report, look: Look) -> str:
-    """Null is an empty field; nan and the infinities are nan, inf, -inf. Columns are the same for every result."""
+    """Null is an empty field; nan and the infinities are nan, inf, -inf. The columns are the same in every document."""
     lines = [_flat("", result) for result in report.to_dict()["results"]]
-    columns = list(dict.fromkeys(key for line in lines for key in line))
-    # A record that is null in one line and not in another: its own column would stand beside those of its keys.
-    columns = [c for c in columns if not any(other.startswith(c + ".") for other in columns)]
     out = io.StringIO()
-    writer = csv.DictWriter(out, columns, extrasaction="ignore", restval="", lineterminator="\n")
+    writer = csv.DictWriter(out, _columns("", Measurement), extrasaction="ignore", restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return out.getvalue()
+
+
+def _columns(prefix: str, record: Any) -> list[str]:
+    """The names of a record's fields, and of those of the records in it, whether or not they may be null."""
+    columns = []
+    for name, kind in get_type_hints(record).items():
+        inner = next((k for k in (kind, *get_args(kind)) if dataclasses.is_dataclass(k)), None)
+        columns += _columns(f"{prefix}{name}.", inner) if inner else [prefix + name]
+    return columns
 
 
 def _flat(prefix: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -9,5 +9,5 @@ from overflowscope.report import Look
 
 
 def render(report: Report, look: Look) -> str:
-    """The whole report, indented."""
-    return json.dumps(report.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    """The whole report, indented; what is not ASCII is escaped, so that any encoding holds it."""
+    return json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n"

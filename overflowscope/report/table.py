@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -43,8 +43,8 @@ def render(report: Report, look: Look) -> str:
         if lines:
             console.print(Text(f"\n{heading}" if heading else ""))
         for line in lines:
-            wrapped = textwrap.wrap("- " + line, look.width, subsequent_indent="  ", break_on_hyphens=False)
-            console.print(Text("\n".join(wrapped)), soft_wrap=True)
+            wrapped = Text(line).wrap(console, look.width - 2)
+            console.print(Text("\n").join(Text("  " if i else "- ") + part for i, part in enumerate(wrapped)))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
     return text.encode("ascii", "replace").decode() if look.ascii else text
 
@@ -77,7 +77,7 @@ def _cell(column: Column, m: Measurement, repeated: bool) -> Text:
 
 def _fitting(block: Sequence[Measurement], width: int) -> list[Column]:
     """The columns that fit, dropped from the least important on; never those of rank 0."""
-    widths = {c.title: max(len(c.title), *(len(c.cell(m)) for m in block)) for c in COLUMNS}
+    widths = {c.title: max(len(c.title), *(cell_len(c.cell(m)) for m in block)) for c in COLUMNS}
     kept = list(COLUMNS)
     while sum(widths[c.title] + GAP for c in kept) - GAP > width and max(c.rank for c in kept):
         kept.remove(max(kept, key=lambda c: c.rank))
