@@ -26,6 +26,7 @@ def render(report: Report, look: Look) -> str:
     console = Console(
         file=out,
         width=look.width,
+        height=100,  # with both given, rich asks the environment for neither
         force_terminal=look.color,
         color_system="standard" if look.color else None,
         no_color=not look.color,
