@@ -145,7 +145,7 @@ def _numbers(elements: NDArray[Any], fmt: Format) -> _Numbers:
 def _middle(element: Element) -> tuple[float, float, int, float]:
     """(head, tail, exponent, radius) of an enclosure, as Reference states them.
 
-    The midpoint is rounded to 200 bits and cut to 106, which moves it by less than 2**-104 of 2**exponent; the half
+    The midpoint is cut to 200 bits and then to 106, which moves it by less than 2**-104 of 2**exponent; the half
     width is rounded up to 30 bits and then taken 2**-40 larger for its conversion to a double. What is smaller than
     2**-FAR is only said to lie between 0 and 2 * 2**-FAR: every format rounds it to 0.
     """
@@ -154,7 +154,8 @@ def _middle(element: Element) -> tuple[float, float, int, float]:
         return {fzero: 0.0, finf: math.inf, fninf: -math.inf}[lo], 0.0, 0, 0.0
     if fninf in (lo, hi) or finf in (lo, hi):
         return 0.0, 0.0, 0, math.inf
-    sign, man, exp, length = mpf_add(lo, hi, 200, "n")
+    # Toward zero, as the cut below: a number just short of a power of two keeps its binade, and so its ulp.
+    sign, man, exp, length = mpf_add(lo, hi, 200, "d")
     half = mpf_sub(hi, lo, 30, "c")
     if not man:
         return 0.0, 0.0, half[2] + half[3], 1.0

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from mpmath.libmp import (
     finf,
+    fnan,
     fninf,
     fone,
     from_float,
@@ -71,10 +72,10 @@ class Arithmetic:
         self.bits = bits
 
     def add(self, a: Element, b: Element) -> Element:
-        if finf in (a[0], b[0]) and fninf in (a[1], b[1]):
-            raise Indeterminate("inf - inf")
         lo = mpf_add(a[0], b[0], self.bits, DOWN)
         hi = mpf_add(a[1], b[1], self.bits, UP)
+        if fnan in (lo, hi):
+            raise Indeterminate("inf - inf")
         # A sum that equals one operand while the other is not zero was rounded, hence missed.
         return (
             lo,
