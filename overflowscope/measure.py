@@ -140,11 +140,11 @@ def _clamped(truth: Reference) -> tuple[Floats, Floats, NDArray[np.int64]]:
 
 
 def _overflowed_nan(got: Floats, truth: Reference) -> Floats:
-    """In a format without infinities nan is the right overflow: taken for the infinity that the truth rounds to."""
+    """In a format without infinities nan is the right overflow: taken for the infinity that the truth may round to."""
     if truth.fmt.has_infinity:
         return got
-    right = np.isnan(got) & np.isinf(truth.below) & (truth.below == truth.above)
-    return np.where(right, truth.below, got)
+    end = np.where(np.isinf(truth.above), truth.above, truth.below)
+    return np.where(np.isnan(got) & np.isinf(end), end, got)
 
 
 def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
