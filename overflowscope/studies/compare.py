@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +135,8 @@ def _check(request: Request) -> int:
     """How many rows are to be ignored. Raises InputError for labels out of range, or where no row is left."""
     if not request.contenders:
         raise InputError("nothing to compare: no formulation was chosen")
+    if not all(math.isfinite(x) for x in (*request.scales, request.shift)):
+        raise InputError("a scale or shift that is no finite number")
     if not any(c.operation.takes_labels for c in request.contenders):
         return 0
     counted = sources.count_labelled(request.source, request.ignore_index)
@@ -162,6 +165,8 @@ def _block(
     running = [_Running(c) for c in (*contenders, *unseen)]
     for rows in sources.blocks(request.source):
         logits, lost, labels, numbers = chunk(request, rows, fmt, scale, operation.takes_labels)
+        if not len(logits):
+            continue
         truth = reference(operation, logits, labels, fmt, lost, advance)
         for r in running:
             result = evaluate(operation, r.contender.run, logits, labels, fmt, request.compute)
