@@ -1,0 +1,538 @@
+"""The sentences: each cause is told from the others, with the numbers of the input, and remedies that hold."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import overflowscope
+from overflowscope.catalogue import operations
+from overflowscope.formats import FORMATS
+from overflowscope.records import Measurement
+
+INF = math.inf
+LARGEST = {
+    "float16": 65504.0,
+    "float32": 3.4028234663852886e38,
+    "float64": 1.7976931348623157e308,
+    "bfloat16": 3.3895313892515355e38,
+    "float8_e5m2": 57344.0,
+    "float8_e4m3fn": 448.0,
+}
+VANISHING = {
+    "float16": -25,
+    "float32": -150,
+    "float64": -1075,
+    "bfloat16": -134,
+    "float8_e5m2": -17,
+    "float8_e4m3fn": -10,
+}
+"""log2 of half the smallest number: exp rounds to 0 below its natural logarithm."""
+CAUSES = [
+    "exp overflows",
+    "every exp is finite",
+    "log(0) is",
+    "accumulator absorbs",
+    "0/0 is nan",
+    "cancels",
+    "when rounded",
+]
+
+
+def compare(logits: Any, operation: str, dtype: str, **options: Any) -> dict[str, Measurement]:
+    """The measurements of all formulations, unless said, of one operation in one format, by their names."""
+    options.setdefault("formulations", ["all"])
+    report = overflowscope.compare(logits, operations=[operation], dtypes=[dtype], **options)
+    return {m.name.rpartition(".")[2]: m for m in report.results}
+
+
+def said(measurement: Measurement) -> str:
+    assert measurement.explanation is not None
+    assert "\n" not in measurement.explanation
+    return measurement.explanation
+
+
+def causes(text: str) -> list[str]:
+    return [cause for cause in CAUSES if cause in text]
+
+
+@pytest.mark.parametrize("dtype", LARGEST)
+@pytest.mark.parametrize("operation", ["softmax", "logsumexp", "log_softmax", "cross_entropy"])
+def test_exp_overflows(operation: str, dtype: str) -> None:
+    logit = {"float16": 12, "float32": 89, "float64": 710, "bfloat16": 90, "float8_e5m2": 12, "float8_e4m3fn": 7}[dtype]
+    text = said(compare([[logit, 1]], operation, dtype, labels=[0])["naive"])
+    assert text.startswith(f"naive {operation}: ")
+    assert causes(text)[0] == "exp overflows"
+    assert f"exp overflows {dtype} above {math.log(LARGEST[dtype]):.6g} and the largest logit is {logit}" in text
+
+
+@pytest.mark.parametrize("operation", ["softmax", "logsumexp", "log_softmax", "cross_entropy"])
+def test_a_sum_overflows_although_every_exp_is_finite(operation: str) -> None:
+    """exp(10) is 22,032 in float16: 16 divides it, and the sum of ten is beyond 65,504."""
+    text = said(compare([[10.0] * 10], operation, "float16")["naive"])
+    assert causes(text)[0] == "every exp is finite"
+    assert "every exp is finite, but their sum, 220,320, passes 65,504, the largest float16" in text
+    assert "exp overflows" not in text
+
+
+def test_a_sum_of_ones_overflows_too() -> None:
+    found = compare(np.zeros((1, 65520)), "logsumexp", "float16")
+    for name in ("naive", "shifted", "fake_log1p"):
+        assert "their sum, 65,520, passes 65,504, the largest float16; use log1p" in said(found[name])
+    assert found["log1p"].failures == ()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
+def test_the_logarithm_of_zero(dtype: str) -> None:
+    vanishing = VANISHING[dtype] * math.log(2)
+    logit = float(math.floor(vanishing) * 2)
+    found = compare([[0.0, logit]], "cross_entropy", dtype, labels=[1])
+    below = f"exp rounds to 0 in {dtype} below {vanishing:.5g} and the label's"
+    assert f"{below} logit is {number(logit)}, and log(0) is -inf" in said(found["naive"])
+    assert f"{below} exponent is {number(logit)}, and log(0) is -inf" in said(found["shifted"])
+    found = compare([[logit, 2 * logit]], "logsumexp", dtype)
+    below = f"exp rounds to 0 in {dtype} below {vanishing:.5g} and the largest logit is {number(logit)}"
+    assert f"inf in 1 of 1 rows: {below}: the sum is 0, and log(0) is -inf" in said(found["naive"])
+    for text in (said(m) for m in found.values() if m.explanation):
+        assert causes(text) == ["log(0) is"]
+
+
+@pytest.mark.parametrize("dtype", LARGEST)
+def test_zero_divided_by_zero(dtype: str) -> None:
+    """What is taken for an overflow most often: a row of very negative logits."""
+    vanishing = VANISHING[dtype] * math.log(2)
+    logit = float(2 ** math.ceil(math.log2(-vanishing) + 0.5)) * -1
+    text = said(compare([[logit, logit]], "softmax", dtype)["naive"])
+    assert causes(text) == ["0/0 is nan"]
+    assert f"in {dtype} below {vanishing:.5g} and the largest logit is {number(logit)}: the sum is 0, and 0/0" in text
+    assert text.startswith("naive softmax: nan in 1 of 1 rows: ")
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.25, 1.0])
+def test_row_sums_far_from_one_without_a_nan(scale: float) -> None:
+    """A sum in bfloat16 stops growing at 256 times its terms; equal logits are the plainest case of it."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    logits = (np.random.default_rng(1).normal(size=(1, 1000)) * scale).astype(ml_dtypes.bfloat16)
+    found = compare(logits, "softmax", "bfloat16")
+    for name, shift in (("naive", 0), ("shifted", logits.max()), ("lse", logits.max())):
+        m = found[name]
+        assert m.failures == ("row_sums",)
+        assert m.incidence.nan == 0
+        assert m.row_sum is not None
+        terms = np.exp(logits - ml_dtypes.bfloat16(shift))
+        got, exact = float(terms.sum()), float(terms.astype(np.float64).sum())
+        text = said(m)
+        assert m.row_sum.min == m.row_sum.max
+        assert text.startswith(f"{name} softmax: 1 of 1 rows do not sum to 1 (every sum is {number(m.row_sum.min)}): ")
+        assert causes(text) == ["accumulator absorbs"]
+        assert f"the sum of 1,000 exps comes out as {number(got)} where it is {number(exact)}: a bfloat16" in text
+        assert text.endswith("; no formulation of it came out clean")
+
+
+def test_the_sums_of_several_rows() -> None:
+    pytest.importorskip("ml_dtypes")
+    logits = np.zeros((3, 1000))
+    logits[1, ::2] = -10000
+    logits[2] = -10000
+    logits[2, 0] = 0
+    m = compare(logits, "softmax", "bfloat16")["naive"]
+    # 256 ones are the most that ones add up to, of 1000, of 500, and of 1.
+    assert said(m).startswith("naive softmax: 2 of 3 rows do not sum to 1 (sums from 1 to 3.90625): ")
+    assert m.rows_hit.any == 2
+    assert "the sum of 1,000 exps comes out as 256 where it is 1,000: a bfloat16" in said(m)
+
+
+def test_cancellation() -> None:
+    """log(1 + exp(-20)) is 2.1e-9, which 20 in float32 cannot hold."""
+    found = compare([[20.0, 0.0]], "cross_entropy", "float32", labels=[0])
+    truth = math.log1p(math.exp(-20))
+    text = said(found["lse"])
+    assert text.startswith("lse cross_entropy: a wrong 0 in 1 of 1 rows: 20 - 20 cancels")
+    assert f"0 where the truth is {truth:.6g}".replace("e-09", "e-9") in text
+    assert text.endswith("; use log1p")
+    assert "log(1), whose argument was rounded to that, gives 0 where the truth" in said(found["shifted_lse"])
+
+
+def test_the_causes_are_told_apart() -> None:
+    pytest.importorskip("ml_dtypes")
+    cases = [
+        ("exp overflows", [[12.0, 0]], "logsumexp", "float16"),
+        ("every exp is finite", [[10.0] * 10], "logsumexp", "float16"),
+        ("log(0) is", [[-30.0, -40]], "logsumexp", "float16"),
+        ("accumulator absorbs", np.zeros((1, 1000)), "softmax", "bfloat16"),
+        ("0/0 is nan", [[-30.0, -40]], "softmax", "float16"),
+    ]
+    for cause, logits, operation, dtype in cases:
+        assert causes(said(compare(logits, operation, dtype)["naive"])) == [cause]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16", "float8_e5m2"])
+@pytest.mark.parametrize("operation", ["softmax", "logsumexp", "log_softmax", "cross_entropy"])
+def test_a_mask_is_no_failure(operation: str, dtype: str) -> None:
+    logits = [[1.0, -INF, 2.0], [0.5, -INF, -INF], [-INF, 1.0, 1.0]]
+    for name, m in compare(logits, operation, dtype, labels=[1, 0, 2]).items():
+        assert name == "clipped" or (m.failures, m.incidence.wrong_nan) == ((), 0), name
+
+
+def test_a_mask_is_not_blamed_for_an_overflow() -> None:
+    for operation in ("softmax", "logsumexp", "log_softmax"):
+        text = said(compare([[20.0, -INF, 2.0]], operation, "float16")["naive"])
+        assert "exp overflows float16 above 11.0899 and the largest logit is 20" in text
+    text = said(compare([[-100.0, -INF, -120.0]], "softmax", "float16")["naive"])
+    assert "the largest logit is -100: the sum is 0, and 0/0 is nan" in text
+
+
+def test_infinities_that_have_a_limit() -> None:
+    found = compare([[INF, 0.0]], "softmax", "float32")
+    assert "inf/inf is nan" in said(found["naive"])
+    assert "inf - inf is nan" in said(found["shifted"])
+    found = compare([[-INF, -INF]], "logsumexp", "float32")
+    assert found["naive"].failures == ()
+    assert said(found["shifted"]).endswith("inf - inf is nan; use naive")
+
+
+def test_what_has_no_truth_is_no_failure() -> None:
+    for m in compare([[math.nan, 1.0], [INF, INF], [-INF, -INF], [70000.0, 0]], "softmax", "float16").values():
+        assert (m.failures, m.explanation, m.incidence.undefined, m.incidence.input_overflow) == ((), None, 6, 2)
+
+
+def test_the_numbers_are_those_of_the_failing_row() -> None:
+    logits = np.array([[0.0, 1], [15.0, 1], [3.0, 2], [40.0, 1]])
+    text = said(compare(logits, "softmax", "float16")["naive"])
+    assert "nan in 2, a wrong 0 in 1 of 4 rows: " in text
+    assert "the largest logit is 15;" in text
+    moved = said(compare(logits, "softmax", "float16", scale=2.0, shift=0.5)["naive"])
+    assert "the largest logit is 30.5;" in moved
+    held = said(compare([[2049.0, 0]], "softmax", "float16")["naive"])
+    assert "the largest logit is 2,048;" in held
+
+
+def test_a_failing_row_far_down_and_ignored_rows_before_it() -> None:
+    logits = np.zeros((7000, 10))
+    logits[6990, 4] = 33
+    m = compare(logits, "softmax", "float16", formulations=["naive"])["naive"]
+    assert m.worst is not None
+    assert (m.worst.row, m.worst.index, m.rows_hit.any) == (6990, (6990, 4), 1)
+    assert "nan in 1 of 7,000 rows: exp overflows float16 above 11.0899 and the largest logit is 33;" in said(m)
+    labels = np.full(7000, -100)
+    labels[[1, 6990]] = 4
+    m = compare(logits, "cross_entropy", "float16", labels=labels, formulations=["naive"])["naive"]
+    assert m.worst is not None
+    assert (m.worst.row, m.rows) == (6990, 2)
+    assert "nan in 1 of 2 rows: exp overflows float16 above 11.0899 and the largest logit is 33;" in said(m)
+
+
+def test_several_kinds_of_failure_are_counted() -> None:
+    logits = [[12.0, 0.0], [0.0, -12.0], [13.0, 0.0], [100.0, 1.0]]
+    m = compare(logits, "cross_entropy", "float16", labels=[0, 1, 1, 0])["naive"]
+    assert m.failures == ("nan", "overflow")
+    assert said(m).startswith("naive cross_entropy: nan in 2, inf in 1 of 4 rows: exp overflows")
+
+
+def test_what_is_finite_but_wrong() -> None:
+    found = compare([[40.0, 0.0]], "cross_entropy", "float32", labels=[1])
+    text = said(found["clipped"])
+    assert text.startswith("clipped cross_entropy: finite but wrong by up to ")
+    assert "of 24 bits: it is another function, which gives 27.63" in text
+    assert "where the truth is 40; use " in text
+
+
+class TestComputedInAWiderFormat:
+    def test_an_overflow_of_the_last_rounding(self) -> None:
+        def biased(x: Any) -> Any:
+            return np.log(np.exp(x - x.max(-1, keepdims=True)).sum(-1)) + x.max(-1) + np.float32(1000)
+
+        m = own(biased, [[65000.0, 0]], "logsumexp", "float16", compute="float32")
+        assert m.failures == ("overflow",)
+        # float16 holds 65,000 as 64,992.
+        assert "65,992 overflows when rounded from float32 to float16" in said(m)
+
+    def test_a_result_that_vanishes_in_the_last_rounding(self) -> None:
+        def small(x: Any) -> Any:
+            return np.exp(x) * np.float32(1e-9)
+
+        m = own(small, [[0.0, 0.0]], "softmax", "float16", compute="float32")
+        assert m.failures == ("underflow", "row_sums")
+        assert "1e-09 vanishes when rounded from float32 to float16" in said(m)
+
+    def test_an_overflow_before_it(self) -> None:
+        text = said(compare([[100.0, 0]], "softmax", "float16", compute="float32")["naive"])
+        assert "exp overflows float32 above 88.7228 and the largest logit is 100" in text
+        assert causes(text) == ["exp overflows"]
+
+    def test_what_only_the_narrow_format_cannot_do(self) -> None:
+        narrow = compare([[20.0, 0]], "softmax", "float16")["naive"]
+        wide = compare([[20.0, 0]], "softmax", "float16", compute="float32")["naive"]
+        assert (narrow.failures, wide.failures) == (("nan",), ())
+
+    def test_a_narrower_format_to_compute_in_is_not_used(self) -> None:
+        m = compare([[20.0, 0]], "softmax", "float64", compute="float16")["naive"]
+        assert (m.compute, m.failures) == ("float64", ())
+
+
+def own(function: Callable[..., Any], logits: Any, operation: str, dtype: str, **options: Any) -> Measurement:
+    """The measurement of a person's function."""
+    report = overflowscope.compare(
+        logits, operations=[operation], dtypes=[dtype], implementations=[function], formulations=["all"], **options
+    )
+    return next(m for m in report.results if m.formulation is None)
+
+
+def plainly(x: Any) -> Any:
+    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+
+def by_functions(x: Any) -> Any:
+    return np.divide(np.exp(x), np.expand_dims(np.sum(np.exp(x), axis=-1), -1))
+
+
+def by_reduction(x: Any) -> Any:
+    e = np.exp(x)
+    e /= np.add.reduce(e, axis=-1, keepdims=True)
+    return e
+
+
+def by_index(x: Any) -> Any:
+    e = np.exp(np.where(np.isnan(x), 0, x))
+    return e / e.sum(axis=1)[:, None]
+
+
+def by_row(x: Any) -> Any:
+    return np.stack([np.exp(r) / np.exp(r).sum() for r in x])
+
+
+STEPS = [plainly, by_functions, by_reduction, by_index, by_row]
+
+
+@pytest.mark.parametrize("function", STEPS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_function_of_ones_own_is_explained_by_its_steps(function: Callable[..., Any], dtype: str) -> None:
+    logit = 2 * math.ceil(math.log(LARGEST[dtype]))
+    m = own(function, [[1.0, 2.0], [logit, 0.0]], "softmax", dtype)
+    assert m.failures == ("nan",)
+    text = said(m)
+    assert text.startswith(f"{__name__}:{function.__name__} softmax: nan in 1 of 2 rows: ")
+    assert f"exp overflows {dtype} above {math.log(LARGEST[dtype]):.6g} and the largest " in text
+    assert f" is {number(logit)};" in text
+    assert text.endswith("; use shifted or lse")
+
+
+def test_the_exponent_of_ones_own_function_is_not_called_a_logit() -> None:
+    def doubled(x: Any) -> Any:
+        return plainly(2 * x)
+
+    assert "exp overflows float16 above 11.0899 and the largest exponent is 14;" in said(
+        own(doubled, [[7.0, 0]], "softmax", "float16")
+    )
+
+
+def test_a_function_with_labels_is_explained_by_its_steps() -> None:
+    def entropy(x: Any, labels: Any) -> Any:
+        return -np.log(np.take_along_axis(plainly(x), labels[:, None], -1)[:, 0])
+
+    text = said(own(entropy, [[0.0, -30.0]], "cross_entropy", "float16", labels=[1]))
+    assert "exp rounds to 0 in float16 below -17.329 and the label's logit is -30, and log(0) is -inf" in text
+
+
+def by_plain_arrays(x: Any) -> Any:
+    return plainly(np.asarray(x))
+
+
+def in_place(x: Any) -> Any:
+    x -= 0
+    np.exp(x, out=x)
+    x[:] = x / x.sum(-1, keepdims=True)
+    return x
+
+
+def by_loops(x: Any) -> Any:
+    result = np.empty_like(x)
+    for i in range(len(x)):
+        result[i] = plainly(x[i])
+    return result
+
+
+def of_many_rows(x: Any) -> Any:
+    if len(x) < 2:
+        raise ValueError("a batch is wanted")
+    return plainly(x)
+
+
+def by_floor(x: Any) -> Any:
+    return plainly(x + x // 1e9)
+
+
+@pytest.mark.parametrize(
+    "function", [by_plain_arrays, in_place, by_loops, of_many_rows, by_floor], ids=lambda f: f.__name__
+)
+def test_a_function_whose_steps_cannot_be_seen_gets_a_sentence(function: Callable[..., Any]) -> None:
+    m = own(function, [[1.0, 2.0], [66.0, 0.0]], "softmax", "float16")
+    assert m.failures == ("nan",)
+    text = said(m)
+    assert text.startswith(f"{__name__}:{function.__name__} softmax: nan in 1 of 2 rows: ")
+    assert "66" in text
+    assert "11.0899" in text
+    assert text.endswith("; use shifted or lse")
+
+
+OTHER = {
+    "times the reciprocal": lambda x: np.exp(x) * (1 / np.exp(x).sum(-1, keepdims=True)),
+    "over an integer": lambda x: plainly(x) / 2,
+    "over zero": lambda x: np.exp(x) / 0,
+    "over a numpy scalar": lambda x: plainly(x) / np.float32(3),
+    "one over": lambda x: 1 / (1 + np.exp(-x)),
+    "one minus": lambda x: 1 - plainly(x),
+    "a power": lambda x: 2**x / (2**x).sum(-1)[:, None],
+    "a float power": lambda x: np.power(2.5, x),
+    "an integer sum": lambda x: np.exp(x) / (np.exp(x) > 0).sum(),
+    "a matrix product": lambda x: np.exp(x) / (np.exp(x) @ np.ones((x.shape[1], 1), x.dtype)),
+    "wider inside": lambda x: plainly(x.astype(np.float64)).astype(x.dtype),
+    "by classes": lambda x: np.concatenate([np.exp(x[:, :1]), np.exp(x[:, 1:])], axis=1),
+    "turned": lambda x: (np.exp(x).T / np.exp(x).sum(-1)).T,
+    "masked arrays": lambda x: np.ma.masked_array(np.exp(x)).filled(0),
+    "constant": lambda x: np.full(x.shape, np.nan),
+    "its input": lambda x: x,
+    "numbers of python": lambda x: [[float(np.exp(v)) for v in row] for row in x],
+    "nan replaced": lambda x: np.nan_to_num(plainly(x)),
+    "a lambda with a mask": lambda x: np.where(x > 0, np.exp(x), 1 / np.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn"])
+def test_whatever_it_does_it_is_measured_and_its_failures_get_a_sentence(name: str, dtype: str) -> None:
+    inputs = ([[0.0, 1.0]], [[100.0, -100.0]], [[0.0, -1000.0]], [[-800.0, -900.0]], [[INF, 0.0]], [[-INF, 3.0]])
+    for logits in inputs:
+        for operation in ("softmax", "log_softmax"):
+            for compute in (None, "float32"):
+                m = own(OTHER[name], logits, operation, dtype, compute=compute)
+                assert m.explanation is None or m.name + f" {operation}: " in said(m)
+                assert m.explanation or not m.failures
+
+
+def test_a_product_with_a_reciprocal_is_explained() -> None:
+    text = said(own(OTHER["times the reciprocal"], [[-800.0, -900.0]], "softmax", "float64"))
+    assert (
+        "nan in 1 of 1 rows: exp rounds to 0 in float64 below -745.13 and the largest logit is -800: the sum is 0"
+        in text
+    )
+
+
+def test_an_overflow_is_not_suspected_where_there_can_be_none() -> None:
+    """Steps unseen, and logits far below the threshold: whatever it is, exp did not overflow."""
+
+    def zeros(x: Any) -> Any:
+        return np.asarray(x) * 0
+
+    def halved(x: Any) -> Any:
+        return plainly(np.asarray(x)) / 2
+
+    for function in (zeros, halved):
+        m = own(function, [[1.0, 2.0]], "softmax", "float16")
+        assert m.failures
+        assert "exp overflows" not in said(m)
+
+
+def test_a_function_that_prints_or_warns_or_keeps_state_is_still_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = []
+
+    def talking(x: Any) -> Any:
+        calls.append(x)
+        return plainly(x)
+
+    text = said(own(talking, [[66.0, 0.0]], "softmax", "float16"))
+    assert "the largest logit is 66;" in text
+    assert len(calls) == 2
+    assert capsys.readouterr() == ("", "")
+
+
+# What is recommended.
+
+REMEDY = re.compile(r"; (?:use (?P<use>[\w ]+)|(?P<unseen>[\w ]+) came out clean \(--formulation (?P<flag>\w+)\)"
+                    r"|(?P<none>no formulation of it came out clean))$")  # fmt: skip
+
+
+def is_clean(m: Measurement) -> bool:
+    """No failure, and at most half of the bits of any element lost."""
+    return not m.failures and m.bits.max is not None and m.bits.max <= FORMATS[m.dtype].precision / 2
+
+
+def remedy_of(text: str) -> tuple[str, list[str]]:
+    match = REMEDY.search(text)
+    assert match, text
+    if match["none"]:
+        return "none", []
+    if match["use"]:
+        return "use", match["use"].split(" or ")
+    names = match["unseen"].split(" and ")
+    assert match["flag"] == names[0]
+    return "unseen", names
+
+
+def honest(operation: str) -> list[str]:
+    return [f.name for f in operations()[operation].formulations.values() if not f.approximation and not f.trap]
+
+
+@pytest.mark.parametrize("scale", [1.0, 12.0, 100.0, 1e3, 1e5])
+@pytest.mark.parametrize("formulations", [["naive"], ["naive", "shifted", "lse"], ["all"]], ids=len)
+def test_only_what_was_clean_in_this_very_run_is_recommended(formulations: Sequence[str], scale: float) -> None:
+    logits = np.random.default_rng(int(scale)).normal(size=(12, 6)) * scale
+    names = {"operations": list(operations()), "dtypes": list(FORMATS), "seed": 3}
+    shown = overflowscope.compare(logits, formulations=formulations, **names).results
+    every = overflowscope.compare(logits, formulations=["all"], **names).results
+    explained = 0
+    for m in shown:
+        if m.explanation is None:
+            assert not m.failures
+            continue
+        explained += 1
+        kind, names_of_it = remedy_of(m.explanation)
+        beside = [o for o in shown if (o.operation, o.dtype) == (m.operation, m.dtype)]
+        clean_shown = [o.name for o in beside if is_clean(o) and o.name in honest(m.operation)]
+        clean = [
+            o.name
+            for o in every
+            if (o.operation, o.dtype) == (m.operation, m.dtype) and is_clean(o) and o.name in honest(m.operation)
+        ]
+        unseen = [name for name in clean if name not in [o.name for o in beside]]
+        assert (kind, names_of_it) == (
+            ("use", clean_shown) if clean_shown else ("unseen", unseen) if unseen else ("none", [])
+        )
+    assert explained or scale == 1.0
+
+
+def test_neither_an_approximation_nor_a_trap_is_recommended() -> None:
+    """Here fake_log1p is as clean as the others, and it still is not named."""
+    found = compare([[12.0, 3.0]], "logsumexp", "float16")
+    assert is_clean(found["fake_log1p"])
+    assert said(found["naive"]).endswith("; use shifted or log1p")
+    found = compare([[12.0, 12.0]], "cross_entropy", "float16", labels=[0])
+    assert is_clean(found["clipped"])
+    assert said(found["naive"]).endswith("; use shifted or lse or shifted_lse or log1p")
+
+
+def test_a_person_s_function_is_not_recommended_to_others() -> None:
+    def fine(x: Any) -> Any:
+        return plainly(x - x.max(-1, keepdims=True))
+
+    report = overflowscope.compare(
+        [[20.0, 0]], operations=["softmax"], dtypes=["float16"], formulations=["naive"], implementations=[fine]
+    )
+    naive, mine = report.results
+    assert mine.failures == ()
+    assert said(naive).endswith("; shifted and lse came out clean (--formulation shifted)")
+
+
+def number(x: float) -> str:
+    """Six digits, thousands separated up to ten million: how a person reads it."""
+    x = float(x)
+    if x == 0:
+        return "0"
+    if 1e4 <= abs(x) < 1e7:
+        return f"{x:,.0f}"
+    return f"{x:,.6g}" if abs(x) >= 1e3 and abs(x) < 1e4 else f"{x:.6g}"
