@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mpmath.libmp import finf, fninf, fzero, mpf_add, mpf_sub
+from mpmath.libmp import finf, fninf, fzero, mpf_add, mpf_shift, mpf_sub
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic.intervals import Element, Indeterminate, Intervals, Raw
@@ -155,7 +155,7 @@ def _middle(element: Element) -> tuple[float, float, int, float]:
     if fninf in (lo, hi) or finf in (lo, hi):
         return 0.0, 0.0, 0, math.inf
     # Toward zero, as the cut below: a number just short of a power of two keeps its binade, and so its ulp.
-    sign, man, exp, length = mpf_add(lo, hi, 200, "d")
+    sign, man, exp, length = mpf_shift(lo, 1) if lo == hi else mpf_add(lo, hi, 200, "d")
     half = mpf_sub(hi, lo, 30, "c")
     if not man:
         return 0.0, 0.0, half[2] + half[3], 1.0

@@ -112,8 +112,8 @@ def exact_sum(values: Floats) -> Fraction:
 def row_sums(values: Floats) -> Floats:
     """The sum of each row (the last axis) of non-negative doubles, as if in 100 bits and rounded once.
 
-    Halves are added by error-free sums (Knuth, TwoSum), the errors beside them: the error of the result is below
-    2**-53 + 2 log2(n) 2**-106 relative.
+    Halves are added by error-free sums (Knuth, TwoSum), the errors beside them. After L halvings the low parts are
+    below L 2**-53 of the sum, and adding them up costs below 2 L**2 2**-106 of it, beside the last rounding's 2**-53.
     """
     high, low = values, np.zeros_like(values)
     while (n := high.shape[-1]) > 1:

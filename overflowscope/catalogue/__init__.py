@@ -23,7 +23,7 @@ class Formulation:
 
     ``breaks`` says what breaks it, ``bound`` a proven error bound where one is known (u is the unit roundoff, n the
     number of classes); an ``approximation`` is another function than the operation, on purpose; a ``trap`` only looks
-    like a remedy. Neither is ever recommended.
+    like a remedy. Neither is ever recommended, nor is what is ``fragile``: larger logits than these will break it.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Formulation:
     bound: str | None = None
     approximation: bool = False
     trap: bool = False
+    fragile: bool = False
 
 
 @dataclass(frozen=True)

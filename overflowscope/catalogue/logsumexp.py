@@ -34,6 +34,7 @@ OPERATION = Operation("logsumexp", "log(sum_i exp(x_i)), per row", meaning, iden
     source="Blanchard, Higham, Higham (2021), Algorithm 3.1",
     breaks="a logit above log(largest), or a sum beyond the largest number (inf); very negative logits (log(0) = -inf)",
     bound="relative (1 + (n + 1)/|y|) u where no exp over- or underflows",
+    fragile=True,
 )
 def naive(xp: Any, x: Any) -> Any:
     """log(sum(exp(x)))."""

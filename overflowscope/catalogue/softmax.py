@@ -37,6 +37,7 @@ OPERATION = Operation(
     breaks="a logit above log(largest), or a sum beyond the largest number (inf, then inf/inf = nan); a row of very "
     "negative logits (0/0 = nan)",
     bound="normwise (n + 3) u where no exp over- or underflows",
+    fragile=True,
 )
 def naive(xp: Any, x: Any) -> Any:
     """exp(x) / sum(exp(x))."""

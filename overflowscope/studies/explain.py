@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from overflowscope.arithmetic.recording import RecordedArray, Recording, Step
 from overflowscope.evaluate import computing, to_array
-from overflowscope.formats import Floats, Format, round_to
+from overflowscope.formats import FORMATS, Floats, Format, round_to
 
 SELECTIONS = {"getitem", "take_along_axis", "where", "reshape", "copy", "broadcast_to", "squeeze", "ravel", "take"}
 """Steps that move numbers and compute none."""
@@ -58,8 +58,25 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
         column = failure.column if failure.label is None else int(failure.label[0])
         history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
         if failure.sum_error is not None:
-            return history.absorbed(failure.sum_error) or history.blurred()
-        return _rounding(value, failure, arithmetic) or history.nonfinite() or history.lost()
+            return history.absorbed(failure.sum_error / 2) or history.blurred()
+        return (
+            _alone(value, failure)
+            or _rounding(value, failure, arithmetic)
+            or history.nonfinite()
+            or history.absorbed(max(2.0**-5, 8 * arithmetic.unit_roundoff))
+            or history.lost()
+        )
+
+
+def _alone(value: Floats, failure: Failure) -> str | None:
+    """A function that gives something else for the row alone looks at other rows too."""
+    flat = round_to(value, failure.fmt).ravel()
+    alone = float(flat[failure.column if flat.size == failure.logits.size else 0])
+    kinds = [(np.isnan(v), np.isinf(v), v == 0) for v in (alone, failure.got)]
+    near = kinds[0] == kinds[1] and not abs(alone - failure.got) > 0.5 * abs(failure.got)
+    if near or not failure.fmt.has_infinity:
+        return None
+    return f"alone, this row comes out as {number(alone)}: the function mixes rows (axis=, keepdims=, a global maximum)"
 
 
 def _rounding(value: Floats, failure: Failure, arithmetic: Format) -> str | None:
@@ -98,60 +115,69 @@ class _History:
             if born.any():
                 return self._birth(step, operands, result, born)
             if (np.isnan(result) & _all_at([~np.isnan(a) for a in operands], result.shape)).any():
-                return f"{INDETERMINATE.get(step.operation, step.operation)} is nan"
+                given = "a logit is +inf: " if (self.failure.logits == np.inf).any() else ""
+                return f"{given}{INDETERMINATE.get(step.operation, step.operation)} is nan"
         return None
 
     def _birth(self, step: Step, operands: list[Floats], result: Floats, born: NDArray[np.bool_]) -> str:
-        name, fmt = step.operation, self.fmt.name
+        name, fmt = step.operation, self._format(step)
+        cast = "" if fmt is self.fmt else f" (the code casts to {fmt.name})"
         if name == "exp":
             largest = number(float(np.broadcast_to(operands[0], result.shape)[born].max()))
-            what = "logit" if step.parents[0] == -1 else "exponent"
-            return f"exp overflows {fmt} above {self.fmt.log_largest:.6g} and the largest {what} is {largest}"
+            what = f"the largest {self._argument(step)} is {largest}"
+            return f"exp overflows {fmt.name} above {fmt.log_largest:.6g} and {what}{cast}"
         if name == "sum":
-            total, most = number(float(operands[0].sum())), number(self.fmt.largest)
-            return f"every exp is finite, but their sum, {total}, passes {most}, the largest {fmt}"
+            total, most = number(float(operands[0].sum())), number(fmt.largest)
+            return f"every exp is finite, but their sum, {total}, passes {most}, the largest {fmt.name}{cast}"
+        at = int(np.argmax(born)) if not born.flat[self._index(result)] else self._index(result)
         if name == "log" and (operands[0] == 0).any():
-            return f"{self._zero(step, 0)}, and log(0) is {number(float(result[born].flat[0]))}"
+            return f"{self._zero(step, 0, at)}, and log(0) is {number(float(result.flat[at]))}"
         if name in DIVISIONS and (operands[1] == 0).any():
             over = "0/0 is nan" if np.isnan(result[born]).any() else "x/0 is inf"
-            return f"{self._zero(step, 1)}, and {over}"
-        return f"{name} overflows {fmt}, whose largest number is {number(self.fmt.largest)}"
+            return f"{self._zero(step, 1, at)}, and {over}"
+        return f"{name} overflows {fmt.name}, whose largest number is {number(fmt.largest)}{cast}"
 
-    def _zero(self, step: Step, which: int) -> str:
-        """Where the zero that ``step`` takes as an operand was made."""
+    def _zero(self, step: Step, which: int, at: int) -> str:
+        """Where the zero that ``step`` takes as an operand was made; ``at`` is its class, where it has one."""
         maker = self._maker(step, which)
         while maker is not None:
             step, maker = maker, self._maker(maker, 0)
             operand = _numbers(step.operands[0])
+            index = self._index(operand) if self.failure.label is not None else min(at, operand.size - 1)
             if step.operation == "exp":
-                what = "logit" if step.parents[0] == -1 else "exponent"
-                below = f"exp rounds to 0 in {self.fmt.name} below {self.fmt.log_vanishing:.5g}"
+                fmt, what = self._format(step), self._argument(step)
+                below = f"exp rounds to 0 in {fmt.name} below {fmt.log_vanishing:.5g}"
                 if (_numbers(step.result) == 0).all():
                     return f"{below} and the largest {what} is {number(float(operand.max()))}: the sum is 0"
-                whose = "class" if self.failure.label is None else "label"
-                return f"{below} and the {whose}'s {what} is {number(self._at(operand))}"
-            if step.operation in DIVISIONS and self._at(operand) != 0:
+                if _numbers(step.result).flat[index] != 0:
+                    index = int(np.argmin(operand))
+                whose = "label" if self.failure.label is not None and index == self.column else "class"
+                return f"{below} and the {whose}'s {what} is {number(float(operand.flat[index]))}"
+            if step.operation in DIVISIONS and operand.flat[index] != 0 and _numbers(step.result).flat[index] == 0:
                 divisor = number(self._at(_numbers(step.operands[1])))
-                return f"the quotient {number(self._at(operand))} / {divisor} underflows"
+                return f"the quotient {number(float(operand.flat[index]))} / {divisor} underflows"
         return "a number is 0"
 
-    def absorbed(self, sum_error: float) -> str | None:
-        """A sum that is itself so far off that it explains a row's sum."""
+    def absorbed(self, least: float) -> str | None:
+        """A sum over the classes whose relative error is at least ``least``, or a sum over something else."""
         for step in self.steps:
-            if step.operation == "sum":
-                terms = _numbers(step.operands[0])
-                exact, got = float(terms.sum()), float(_numbers(step.result).flat[0])
-                if not abs(exact / got - 1) < sum_error / 2:
-                    return (
-                        f"the sum of {terms.size:,} exps comes out as {number(got)} where it is {number(exact)}: "
-                        f"a {self.fmt.name} accumulator absorbs small terms"
-                    )
+            if step.operation != "sum":
+                continue
+            terms, result = _numbers(step.operands[0]), _numbers(step.result)
+            if terms.size == result.size == self.masked.size > 1:
+                return "its sum runs over the rows, not over the classes"
+            exact, got = float(terms.sum()), float(result.flat[0])
+            if result.size == 1 and got > 0 and np.isfinite(exact) and not abs(exact / got - 1) < least:
+                return (
+                    f"the sum of {terms.size:,} exps comes out as {number(got)} where it is {number(exact)}: "
+                    f"a {self._format(step).name} accumulator absorbs small terms"
+                )
         return None
 
     def blurred(self) -> str | None:
         """Where exp comes last, its argument's rounding is an error of the whole row."""
         steps = [s for s in self.steps if s.operation not in SELECTIONS]
-        if not steps or steps[-1].operation != "exp":
+        if not steps or steps[-1].operation != "exp" or steps[-1].parents[0] == -1:
             return None
         largest = number(float(np.abs(self.failure.logits[~self.masked]).max()))
         return f"the argument of exp is rounded at the size of the logits, {largest}, which exp makes a relative error"
@@ -176,7 +202,11 @@ class _History:
             maker = self._maker(step, 0)
             if self.failure.got != 0 and maker is not None and maker.operation == "exp":
                 return self._loss(maker)
+            if operands[0] == 0 and maker is not None and maker.operation == "exp":
+                return f"{self._zero(step, 0, self.column)}: {should}"
             return f"{number(operands[0])} / {number(operands[1])} gives {should}"
+        if step.operation == "exp" and not self._by_rounding():
+            return f"nothing overflows, but it gives {should}: is it another function?"
         if step.operation == "exp":
             return f"exp makes the rounding of its argument, {number(operands[0])}, a relative error: {should}"
         if step.operation == "log":
@@ -196,9 +226,31 @@ class _History:
                 return step
         return None
 
+    def _by_rounding(self) -> bool:
+        """Whether rounding at the size of the logits, made relative by exp, can explain the error."""
+        if self.failure.exact.startswith("between") or not float(self.failure.exact):
+            return True
+        relative = abs(self.failure.got / float(self.failure.exact) - 1)
+        size = float(np.abs(self.failure.logits[~self.masked]).max()) + 1
+        return relative <= np.expm1(min(8 * size * self.fmt.unit_roundoff, 700.0)) or self.failure.got == 0
+
+    def _argument(self, step: Step) -> str:
+        """What exp is taken of: a logit, as it came in or cast, or an exponent made of logits."""
+        maker = self._maker(step, 0)
+        while maker is not None and maker.operation == "astype":
+            maker = self._maker(maker, 0)
+        return "logit" if maker is None else "exponent"
+
+    def _format(self, step: Step) -> Format:
+        """The format in which the step was taken."""
+        return FORMATS.get(np.asarray(step.result).dtype.name, self.fmt)
+
+    def _index(self, operand: Floats) -> int:
+        """Where the failing class is in an operand, or the row's only number."""
+        return self.column if operand.size == self.masked.size else 0
+
     def _at(self, operand: Floats) -> float:
-        """The operand's number for the failing class, or the row's only one."""
-        return float(operand.flat[self.column if operand.size == self.masked.size else 0])
+        return float(operand.flat[self._index(operand)])
 
 
 def _numbers(value: Any) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.cases import Contender
+from overflowscope.catalogue import Formulation
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
 from overflowscope.studies.explain import Failure, cause, number, short
@@ -30,11 +32,21 @@ class Try:
     @property
     def clean(self) -> bool:
         """A formulation of the operation itself, without a failure, whose largest error leaves half of the bits."""
-        if self.contender.formulation is None:
-            return False
-        formulation = self.contender.operation.named(self.contender.formulation)
-        honest = not formulation.approximation and not formulation.trap
+        formulation = self.formulation
+        honest = formulation is not None and not formulation.approximation and not formulation.trap
         return honest and not self.measurement.failures and not inaccurate(self.measurement)
+
+    @property
+    def formulation(self) -> Formulation | None:
+        name = self.contender.formulation
+        return None if name is None else self.contender.operation.named(name)
+
+    def worse_than(self, other: Try) -> bool:
+        """Whether both its largest and its mean error are larger."""
+        mine, others = self.measurement.ulp, other.measurement.ulp
+        if None in (mine.max, mine.mean, others.max, others.mean):
+            return False
+        return mine.max > others.max and mine.mean > others.mean  # type: ignore[operator]
 
 
 def inaccurate(measurement: Measurement) -> bool:
@@ -45,29 +57,35 @@ def inaccurate(measurement: Measurement) -> bool:
 
 def explained(tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None) -> list[Measurement]:
     """The first ``shown`` measurements, with an explanation where there is something to explain."""
-    remedy = _remedy(tries, shown)
-    return [_explain(t, remedy, again, fmt, compute) for t in tries[:shown]]
+    return [_explain(t, _remedy(t, tries, shown), again, fmt, compute) for t in tries[:shown]]
 
 
-def _remedy(tries: Sequence[Try], shown: int) -> str:
-    clean = [t.contender.name for t in tries[:shown] if t.clean]
-    if clean:
-        return f"use {' or '.join(clean)}"
-    unseen = [t.contender.name for t in tries[shown:] if t.clean]
-    if unseen:
+def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str | None:
+    """What came out clean in this run, those shown first; None for what is clean itself but for its digits."""
+    clean = [t for t in tries if t.clean and t is not failed]
+    lasting = [t for t in clean if t.formulation is not None and not t.formulation.fragile]
+    better = [t for t in lasting if not t.worse_than(failed)]
+    names = [t.contender.name for t in better if t in tries[:shown]]
+    if names:
+        return f"use {' or '.join(names)}"
+    if better:
+        unseen = [t.contender.name for t in better]
         return f"{' and '.join(unseen)} came out clean (--formulation {unseen[0]})"
+    if lasting:
+        return f"{lasting[0].contender.name} avoids it, with larger errors"
+    if clean:
+        return f"only {clean[0].contender.name} came out clean, which larger logits break"
     return "no formulation of it came out clean"
 
 
-def _explain(attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None) -> Measurement:
+def _explain(attempt: Try, remedy: str | None, again: Again, fmt: Format, compute: Format | None) -> Measurement:
     measurement = attempt.measurement
     if not measurement.failures and not inaccurate(measurement):
         return measurement
     why = _why(attempt, again, fmt, compute)
     text = f"{measurement.name} {measurement.operation}: {_what(attempt)}"
     text += f": {why}" if why else ""
-    if attempt.contender.name not in remedy.split():
-        text += f"; {remedy}"
+    text += f"; {remedy}" if remedy else ""
     return replace(measurement, explanation=text)
 
 
@@ -87,8 +105,9 @@ def _what(attempt: Try) -> str:
         low, high = number(m.row_sum.min), number(m.row_sum.max)
         sums = f"sums from {low} to {high}" if low != high else f"every sum is {low}"
         return f"{tally.rows_off:,} of {m.rows:,} rows do not sum to 1 ({sums})"
-    assert m.bits.max is not None
-    return f"finite but wrong by up to {m.bits.max:.3g} of {FORMATS[m.dtype].precision} bits"
+    bits, precision = m.bits.max or 0.0, FORMATS[m.dtype].precision
+    wrong = f"by up to {bits:.3g} of {precision} bits" if bits < precision else "in every bit"
+    return f"finite but wrong {wrong}"
 
 
 def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str | None:
@@ -101,7 +120,7 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str
     if not tally.failed and tally.rows_off and tally.worst_sum:
         error, row = tally.worst_sum[0], -tally.worst_sum[1]
     name = attempt.contender.formulation
-    if name is not None and attempt.contender.operation.named(name).approximation and not tally.failed:
+    if name is not None and attempt.contender.operation.named(name).approximation and 0 < element.got < math.inf:
         return f"it is another function, which gives {number(element.got)} where the truth is {short(exact(element))}"
     logits, label = again(row)
     failure = Failure(logits, label, -element.minus_column, element.got, exact(element), fmt, compute, error)
@@ -110,7 +129,8 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str
     def run(xp: object, x: object, labels: object) -> object:
         return attempt.contender.run(xp, *arguments(x, labels))
 
-    return cause(run, failure) or (None if failure.sum_error is not None else _known(logits, fmt))
+    why = cause(run, failure) or (None if failure.sum_error is not None else _known(logits, fmt))
+    return f"{why} (row {row})" if why and attempt.measurement.rows > 1 else why
 
 
 def _known(logits: Floats, fmt: Format) -> str:

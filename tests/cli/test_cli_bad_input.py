@@ -186,6 +186,11 @@ def test_hostile_names_in_errors(here: Path, refused: Refused, stem: str) -> Non
     assert "is no decimal number" in refused("compare", "--scale", name)
     assert "unknown command" in refused(name)
     assert "No such option" in refused(f"--{name}")
+    assert "No such option" in refused("compare", f"--{name}")
+    assert "unexpected extra argument" in refused("compare", "in.json", name)
+    assert "is not one of" in refused("compare", "--color", name)
+    assert refused("compare", "--impl", f"json:{name}").startswith("unknown function in json")
+    assert refused("schema", name).startswith("unknown document")
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
