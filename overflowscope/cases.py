@@ -33,8 +33,8 @@ class Contender:
 
 
 def contenders(
-    operations: Sequence[str] | None,
-    formulations: Sequence[str] | None,
+    operations: str | Sequence[str] | None,
+    formulations: str | Sequence[str] | None,
     implementations: Sequence[tuple[str, Callable[..., Any]]],
 ) -> list[Contender]:
     """The contenders asked for, operation by operation; a person's functions stand last in theirs.
@@ -73,11 +73,11 @@ def unseen(contenders: Sequence[Contender]) -> list[Contender]:
 
 def _names(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Without repetitions, - taken for _, and "all" for all that are known."""
-    given = [n.replace("-", "_") for n in names]
+    given = [n.replace("-", "_") for n in ([names] if isinstance(names, str) else names)]
     return list(dict.fromkeys(name for n in given for name in (known if n == "all" else [n])))
 
 
-def chosen_formats(dtypes: Sequence[str] | None) -> list[Format]:
+def chosen_formats(dtypes: str | Sequence[str] | None) -> list[Format]:
     """The formats asked for, each of which can be made here. Raises InputError for unknown names and missing extras."""
     found = [formats.named(n) for n in _names(dtypes or DTYPES, formats.FORMATS)]
     for fmt in found:

@@ -215,6 +215,7 @@ class InputSummary:
     labels: str | None
     ignored_rows: int
     sha256: str
+    compute: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,8 @@ def naive(xp: Any, x: Any, labels: Any) -> Any:
 
 @OPERATION.formulation(
     source="the definition, over the shifted softmax",
-    breaks="a label whose probability underflows (-log(0) = inf); a probability near 1, whose log has few digits left",
+    breaks="a label whose probability underflows (-log(0) = inf); a probability near 1, whose log has few digits left; "
+    "a sum beyond the largest number",
 )
 def shifted(xp: Any, x: Any, labels: Any) -> Any:
     """-log(softmax(x)[y]), the softmax shifted."""
@@ -57,7 +58,8 @@ def shifted(xp: Any, x: Any, labels: Any) -> Any:
 
 @OPERATION.formulation(
     source="logsumexp minus the label's logit, as commonly written",
-    breaks="a dominant label: max + log(sum) rounds at ulp(max), then x_y is subtracted (cancellation)",
+    breaks="a dominant label: max + log(sum) rounds at ulp(max), then x_y is subtracted (cancellation); a sum "
+    "beyond the largest number",
 )
 def lse(xp: Any, x: Any, labels: Any) -> Any:
     """max + log(sum(exp(x - max))) - x[y]."""
@@ -68,7 +70,7 @@ def lse(xp: Any, x: Any, labels: Any) -> Any:
 
 @OPERATION.formulation(
     source="torch.nn.CrossEntropyLoss: log_softmax, then the negative log-likelihood",
-    breaks="a dominant label: log(1 + s) loses a small s",
+    breaks="a dominant label: log(1 + s) loses a small s; a sum beyond the largest number",
 )
 def shifted_lse(xp: Any, x: Any, labels: Any) -> Any:
     """log(sum(exp(x - max))) - (x[y] - max)."""
@@ -89,8 +91,8 @@ def log1p(xp: Any, x: Any, labels: Any) -> Any:
 
 @OPERATION.formulation(
     source="the common patch for log(0)",
-    breaks="any probability near or below 1e-12, where it is finite and wrong (27.6 at most); float16, in which 1e-12 "
-    "rounds to 0",
+    breaks="any probability near or below 1e-12, where it is finite and wrong (27.6 at most); float16 and float8, in "
+    "which 1e-12 rounds to 0",
     approximation=True,
 )
 def clipped(xp: Any, x: Any, labels: Any) -> Any:

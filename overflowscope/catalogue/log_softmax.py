@@ -42,7 +42,7 @@ def naive(xp: Any, x: Any) -> Any:
 
 @OPERATION.formulation(
     source="the definition, over the shifted softmax",
-    breaks="a probability that underflows (log(0) = -inf)",
+    breaks="a probability that underflows (log(0) = -inf); a sum beyond the largest number",
 )
 def shifted(xp: Any, x: Any) -> Any:
     """log(softmax(x)), the softmax shifted."""

@@ -58,7 +58,8 @@ def shifted(xp: Any, x: Any) -> Any:
 
 @OPERATION.formulation(
     source="Blanchard, Higham, Higham (2021), the division-free form",
-    breaks="large logits: x - logsumexp keeps an absolute error of ulp(x), which exp makes relative",
+    breaks="large logits: x - logsumexp keeps an absolute error of ulp(x), which exp makes relative; a sum beyond the "
+    "largest number; an infinite maximum (inf - inf)",
     bound="normwise (1 + max|x - y| + |y + n - min| + |y|) u, y the logsumexp",
 )
 def lse(xp: Any, x: Any) -> Any:

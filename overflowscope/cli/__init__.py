@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from overflowscope import __version__
-from overflowscope.errors import InputError, unknown
+from overflowscope.errors import InputError, printable, unknown
 
 
 class Commands(click.Group):
@@ -105,7 +105,7 @@ def _refused(error: InputError | click.ClickException, given: list[str]) -> int:
         import traceback
 
         traceback.print_exception(error)
-    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    text = printable(error.format_message()) if isinstance(error, click.ClickException) else str(error)
     return _say(f"error: {' '.join(text.split())}", 2)
 
 

@@ -77,14 +77,12 @@ RANDOM: dict[str, Any] = {"dist": "normal", "rows": 256, "classes": 10}
     help="cross_entropy skips rows of this label [default: -100].",
 )
 @click.option("--max-rows", type=Whole(1), help="Read so many rows of the input.")
-@click.option(
-    "--format", "form", metavar="NAME", default="table", help="table, json, csv or markdown [default: table]."
-)
+@click.option("--format", "form", metavar="NAME", help="table, json, csv or markdown [default: table].")
 @click.option("--json", "as_json", is_flag=True, help="--format json.")
 @click.option("--output", "-o", metavar="FILE", help="Write there, whole or not at all; - is standard output.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="[default: auto]")
 @common
-def command(form: str, as_json: bool, output: str | None, color: str, debug: bool, **asked: Any) -> None:
+def command(form: str | None, as_json: bool, output: str | None, color: str, debug: bool, **asked: Any) -> None:
     """Measure formulations of softmax and cross-entropy against certified truth.
 
     INPUT is a file of logits (.npy, .npz, .safetensors, JSON, JSON lines) or - for standard input; without it the
@@ -102,7 +100,9 @@ def command(form: str, as_json: bool, output: str | None, color: str, debug: boo
     from overflowscope.errors import unknown
     from overflowscope.studies.compare import run
 
-    form = "json" if as_json else form
+    if as_json and form not in (None, "json"):
+        raise InputError(f"--json and --format {form} are two answers to one question")
+    form = "json" if as_json else "table" if form is None else form
     if form not in report.forms():
         raise unknown("format", form, report.forms())
     # A person's function may print: data alone goes to standard output.

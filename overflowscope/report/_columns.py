@@ -94,7 +94,9 @@ def title(report: Report) -> str:
     scaled = isinstance(given.scale, tuple) or given.scale != 1 or given.distribution
     scale = f", scale {_list(given.scale)}" if scaled else ""
     shift = f", shift {given.shift:g}" if given.shift else ""
-    return f"{drawn}{scale}{shift}: {given.rows:,} rows x {given.classes:,} classes"
+    labels = f", labels from {given.labels}" if given.labels not in (None, "input") and not given.distribution else ""
+    ignored = f", {given.ignored_rows:,} rows ignored" if given.ignored_rows else ""
+    return f"{drawn}{scale}{shift}: {given.rows:,} rows x {given.classes:,} classes{labels}{ignored}"
 
 
 def _list(scale: float | tuple[float, ...]) -> str:
@@ -107,20 +109,22 @@ def sentences(report: Report) -> list[str]:
     said: list[str] = []
     for m in report.results:
         at = f"scale {m.scale:g}, {m.dtype}" if several else m.dtype
-        largest = FORMATS[m.dtype].largest
+        most = f"{FORMATS[m.dtype].largest:,.6g}"
         right = "inf" if FORMATS[m.dtype].has_infinity else "nan"
         if m.incidence.input_overflow:
             rows = m.incidence.input_overflow * m.rows // m.elements
-            said.append(f"{at}: {rows:,} of {m.rows:,} rows hold a logit beyond {largest:g}; they are not measured")
+            said.append(f"{at}: {rows:,} of {m.rows:,} rows hold a logit beyond {most}; they are not measured")
         if m.incidence.undefined:
             rows = m.incidence.undefined * m.rows // m.elements
             said.append(f"{at}, {m.operation}: {rows:,} of {m.rows:,} rows have no defined truth (nan, or infinities)")
         if m.incidence.exceeds:
             said.append(
-                f"{at}, {m.operation}: {m.incidence.exceeds:,} exact results are beyond {largest:g}; {right} is right"
+                f"{at}, {m.operation}: {m.incidence.exceeds:,} exact results are beyond {most}; {right} is right"
             )
         if m.incidence.undecided:
             said.append(f"{at}, {m.name} {m.operation}: {m.incidence.undecided:,} elements are undecided")
+        if report.input.compute not in (None, m.compute):
+            said.append(f"{at} is computed in {m.compute}: {report.input.compute} does not hold all of it")
         if m.returned not in (m.dtype, m.compute):
             said.append(f"{at}, {m.name} {m.operation}: returned {m.returned}; its results were rounded to {m.dtype}")
         if m.explanation:

@@ -54,10 +54,10 @@ def compare(
     logits: ArrayLike,
     labels: ArrayLike | None = None,
     *,
-    operations: Sequence[str] | None = None,
-    formulations: Sequence[str] | None = None,
+    operations: str | Sequence[str] | None = None,
+    formulations: str | Sequence[str] | None = None,
     implementations: Sequence[Callable[..., Any]] = (),
-    dtypes: Sequence[str] | None = None,
+    dtypes: str | Sequence[str] | None = None,
     compute: str | None = None,
     scale: float | Sequence[float] = 1.0,
     shift: float = 0.0,
@@ -75,13 +75,15 @@ def compare(
     Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
     given = _given(logits, labels)
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
     return run(
         Request(
             source=sources.given(given, seed),
             contenders=cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations]),
             fmts=cases.chosen_formats(dtypes),
-            compute=formats.named(compute) if compute else None,
-            scales=tuple(float(s) for s in np.atleast_1d(np.asarray(scale, np.float64))),
+            compute=None if compute is None else cases.chosen_formats([compute])[0],
+            scales=_numbers(scale),
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
@@ -89,12 +91,22 @@ def compare(
     )
 
 
+def _numbers(scale: float | Sequence[float]) -> tuple[float, ...]:
+    try:
+        return tuple(float(s) for s in np.atleast_1d(np.asarray(scale, np.float64)))
+    except (TypeError, ValueError):
+        raise InputError(f"a scale that is no number: {scale!r}") from None
+
+
 def _spec(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
 
 
 def _given(logits: ArrayLike, labels: ArrayLike | None) -> Logits:
-    array = np.asarray(logits)
+    try:
+        array = np.asarray(logits)
+    except ValueError as error:
+        raise InputError(f"logits that are no array: {error}") from None
     if array.ndim == 0 or not array.size:
         raise InputError(f"no logits: an array of shape {array.shape}", hint="(rows, classes) is wanted")
     if array.dtype.kind not in "fiu" and array.dtype.name not in formats.FORMATS:
@@ -135,8 +147,10 @@ def _check(request: Request) -> int:
     """How many rows are to be ignored. Raises InputError for labels out of range, or where no row is left."""
     if not request.contenders:
         raise InputError("nothing to compare: no formulation was chosen")
-    if not all(math.isfinite(x) for x in (*request.scales, request.shift)):
-        raise InputError("a scale or shift that is no finite number")
+    if not request.scales or not all(math.isfinite(x) and x >= 0 for x in request.scales):
+        raise InputError(f"scales are finite and not negative, and there is at least one: {request.scales}")
+    if not math.isfinite(request.shift):
+        raise InputError(f"a shift that is no finite number: {request.shift}")
     if not any(c.operation.takes_labels for c in request.contenders):
         return 0
     counted = sources.count_labelled(request.source, request.ignore_index)
@@ -229,6 +243,7 @@ def _summary(request: Request, ignored: int) -> InputSummary:
         leading=source.leading,
         labels=source.labels_from if with_labels else None,
         ignored_rows=ignored,
+        compute=request.compute.name if request.compute else None,
         sha256=source.sha256(),
     )
 

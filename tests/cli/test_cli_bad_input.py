@@ -218,4 +218,4 @@ def test_rich_markup_in_a_name_is_text(here: Path, logits: Path, invoke: Callabl
         finished = invoke("compare", "[red]x[bold].npy", "--color", color)
         assert "[red]x[bold].npy: 4 rows x 3 classes" in finished.out.splitlines()[0]
     markdown = invoke("compare", "[red]x[bold].npy", "--format", "markdown")
-    assert markdown.out.splitlines()[0] == r"**\[red\]x\[bold\].npy: 4 rows x 3 classes**"
+    assert markdown.out.splitlines()[0] == r"**\[red\]x\[bold\].npy: 4 rows x 3 classes, labels from seed**"

@@ -83,8 +83,8 @@ def test_a_sum_overflows_although_every_exp_is_finite(operation: str) -> None:
 def test_a_sum_of_ones_overflows_too() -> None:
     found = compare(np.zeros((1, 65520)), "logsumexp", "float16")
     for name in ("naive", "shifted", "fake_log1p"):
-        assert "their sum, 65,520, passes 65,504, the largest float16; use log1p" in said(found[name])
-    assert found["log1p"].failures == ()
+        assert causes(said(found[name])) == ["every exp is finite"]
+        assert "their sum, 65,520, passes 65,504, the largest float16" in said(found[name])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
@@ -200,9 +200,7 @@ def test_infinities_that_have_a_limit() -> None:
     assert "inf - inf is nan" in said(found["shifted"])
     found = compare([[-INF, -INF]], "logsumexp", "float32")
     assert found["naive"].failures == ()
-    assert said(found["shifted"]).endswith(
-        "a logit is +inf: inf - inf is nan; only naive came out clean, which larger logits break"
-    )
+    assert said(found["shifted"]).endswith("inf - inf is nan; only naive came out clean, which larger logits break")
 
 
 def test_what_has_no_truth_is_no_failure() -> None:
@@ -375,7 +373,7 @@ def of_many_rows(x: Any) -> Any:
 
 
 def by_floor(x: Any) -> Any:
-    return plainly(x + x // 1e9)
+    return plainly(x + (x // 1000).astype(x.dtype))
 
 
 @pytest.mark.parametrize(
