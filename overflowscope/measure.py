@@ -40,6 +40,7 @@ def measure(
         bits=Sample.of(np.log2(1 + ulps[measured])),
         relative=Sample.of(relative[measured]),
         absolute=Extreme.of(absolute[measured]),
+        undefined=_undefined(truth, numbers),
         worst=_worst(ulps, measured, evaluation.values, truth, numbers),
         failed=_failed(ulps, outcome, evaluation.values, truth, numbers),
     )
@@ -176,6 +177,11 @@ def _counts(raw: Floats, outcome: NDArray[np.uint8], truth: Reference) -> Tally:
         by_intervals=count(defined & decided & (truth.rung == 2)),
         never=count(defined & ~decided),
     )
+
+
+def _undefined(truth: Reference, numbers: NDArray[np.int64]) -> Extreme:
+    states = truth.state.reshape(len(numbers), truth.state.shape[1] if truth.state.ndim > 1 else 1)
+    return Extreme.of(numbers[(states == State.UNDEFINED).any(-1)].astype(np.float64))
 
 
 def _worst(

@@ -193,6 +193,7 @@ class Measurement:
     failures: tuple[str, ...]
     returned: str
     explanation: str | None
+    undefined_row: int | None = None
 
     @property
     def name(self) -> str:

@@ -93,6 +93,7 @@ def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
         failures=failures(tally),
         returned=returned,
         explanation=None,
+        undefined_row=None if tally.undefined.min == math.inf else int(tally.undefined.min),
     )
 
 

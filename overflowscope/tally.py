@@ -147,7 +147,8 @@ class Tally:
 
     ``outcomes`` and ``rows_by_outcome`` count elements and rows by Outcome. ``worst`` is the element with the largest
     error, ``failed`` that of the gravest failure, after minus its Outcome, and ``worst_sum`` a row, negated, after the
-    distance of its sum: of each, the largest tuple is the first of the worst.
+    distance of its sum: of each, the largest tuple is the first of the worst. ``undefined`` spans the numbers of the
+    rows without a truth.
     """
 
     rows: int = 0
@@ -177,6 +178,7 @@ class Tally:
     sums: Extreme = Extreme()
     divergence: Extreme = Extreme()
     lost: Extreme = Extreme()
+    undefined: Extreme = Extreme()
     worst: Element | None = None
     failed: tuple[int, Element] | None = None
     worst_sum: tuple[float, int] | None = None

@@ -115,8 +115,11 @@ def sentences(report: Report) -> list[str]:
             rows = m.incidence.input_overflow * m.rows // m.elements
             said.append(f"{at}: {rows:,} of {m.rows:,} rows hold a logit beyond {most}; they are not measured")
         if m.incidence.undefined:
+            first = "" if m.undefined_row is None else f"; the first is row {m.undefined_row}"
             rows = m.incidence.undefined * m.rows // m.elements
-            said.append(f"{at}, {m.operation}: {rows:,} of {m.rows:,} rows have no defined truth (nan, or infinities)")
+            said.append(
+                f"{at}, {m.operation}: {rows:,} of {m.rows:,} rows have no defined truth (nan, or infinities{first})"
+            )
         if m.incidence.exceeds:
             said.append(
                 f"{at}, {m.operation}: {m.incidence.exceeds:,} exact results are beyond {most}; {right} is right"
