@@ -109,12 +109,15 @@ def _real(spec: str, result: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any
 
 def _raised(what: str, error: BaseException) -> InputError:
     """Somebody else's exception in one line, with the last line of their own code."""
-    frames = [
-        f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and "importlib" not in f.filename
-    ]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _machinery(f.filename)]
     own = [f for f in frames if f"{os.sep}site-packages{os.sep}" not in f.filename] or frames
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else None
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}:{error.lineno}"
     text = " ".join(str(error).split()) or "no message"
     return InputError(f"{what}: {type(error).__name__}: {text}", where=where)
+
+
+def _machinery(filename: str) -> bool:
+    """Frames that are nobody's source: ours, the import system's, NumPy's dispatch (<__array_function__ internals>)."""
+    return filename == __file__ or "importlib" in filename or filename.startswith("<")
