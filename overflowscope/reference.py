@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -96,11 +95,11 @@ def _climb(
             elements = operation.identity(xp, xp.asarray(numbers), *given).elements
         except Indeterminate:
             continue
-        found = _numbers(elements, truth.fmt)
-        for name in ("head", "tail", "exponent", "radius", "below", "above"):
-            getattr(truth, name)[rows] = getattr(found, name)
+        found, settled = _numbers(elements, truth.fmt)
+        for name, values in found.items():
+            getattr(truth, name)[rows] = values
         truth.rung[rows] = 2
-        unsettled = ~found.settled
+        unsettled = ~settled
         rows = rows[unsettled if unsettled.ndim == 1 else unsettled.any(-1)]
         if not len(rows):
             return
@@ -108,38 +107,25 @@ def _climb(
     truth.below[never], truth.above[never], truth.radius[never] = -np.inf, np.inf, np.inf
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """Enclosures as arrays: the fields of a Reference, and which elements need no further precision."""
-
-    head: Floats
-    tail: Floats
-    exponent: NDArray[np.int64]
-    radius: Floats
-    below: Floats
-    above: Floats
-    settled: NDArray[np.bool_]
-
-
-def _numbers(elements: NDArray[Any], fmt: Format) -> _Numbers:
+def _numbers(elements: NDArray[Any], fmt: Format) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+    """Enclosures as the arrays of a Reference, by their names, and which elements need no further precision."""
     flat = elements.ravel().tolist()
-    middles = np.array([_middle(e) for e in flat], np.float64).T
-    head, tail, exponent, radius = (column.reshape(elements.shape) for column in middles)
+    head, tail, exponent, radius = np.array([_middle(e) for e in flat], np.float64).T
     below, low_binade = _rounded([_end(lo, 1 if missed else 0) for lo, _, missed, _ in flat], fmt)
     above, high_binade = _rounded([_end(hi, -1 if missed else 0) for _, hi, _, missed in flat], fmt)
     # The ulp of the truth is known where both ends lie in one binade, or below the normal range.
     one_ulp = (low_binade == high_binade) | (np.maximum(low_binade, high_binade) < fmt.emin)
-    settled = (below == above) & one_ulp
     narrow = (radius <= NARROW) | (exponent == -FAR)
-    return _Numbers(
-        head,
-        tail,
-        exponent.astype(np.int64),
-        radius,
-        below.reshape(elements.shape),
-        above.reshape(elements.shape),
-        settled.reshape(elements.shape) & narrow,
-    )
+    settled = (below == above) & one_ulp & narrow
+    found = {
+        "head": head,
+        "tail": tail,
+        "exponent": exponent.astype(np.int64),
+        "radius": radius,
+        "below": below,
+        "above": above,
+    }
+    return {name: values.reshape(elements.shape) for name, values in found.items()}, settled.reshape(elements.shape)
 
 
 def _middle(element: Element) -> tuple[float, float, int, float]:
