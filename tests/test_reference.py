@@ -128,7 +128,7 @@ def contained(truth: Reference, place: tuple[int, ...], ball: Any, flint: Any) -
 
 
 DEFAULT = 256
-SCALES = {1000.0: 256, 1.0: 96, 10.0: 96, 1e5: 96}
+SCALES = {1000.0: 256, 1.0: 256, 10.0: 96, 1e5: 96}
 """Rows at each scale: the default run whole, and a stretch of it elsewhere."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import overflowscope
+from overflowscope import draws
 from overflowscope.catalogue import operations
 from overflowscope.formats import FORMATS
 from overflowscope.records import Measurement
@@ -614,3 +615,34 @@ def test_a_stalled_sum_is_found_in_every_operation() -> None:
 
 def test_an_infinite_logit_is_named() -> None:
     assert "a logit is +inf: inf - inf is nan" in said(compare([[INF, 0.0]], "softmax", "float32")["shifted"])
+
+
+def test_another_function_that_sums_to_one_is_asked_about() -> None:
+    def halved(x: Any) -> Any:
+        x = x / 2
+        m = x.max(axis=-1, keepdims=True)
+        return np.exp(x - (m + np.log(np.exp(x - m).sum(axis=-1, keepdims=True))))
+
+    text = said(own(halved, [[60.0, 0.0, 30.0]], "softmax", "float32"))
+    assert "is it another function?" in text
+    assert "makes the rounding" not in text
+
+
+def test_a_sum_over_part_of_a_row_is_no_stalled_accumulator() -> None:
+    def grouped(x: Any) -> Any:
+        e = np.exp(x).reshape(-1, 2, 2)
+        return (e / e.sum(axis=-1, keepdims=True)).reshape(-1, 4)
+
+    text = said(own(grouped, [[1.0, 2.0, 3.0, 5.0]], "softmax", "float32"))
+    assert "do not sum to 1" in text
+    assert "absorbs" not in text
+
+
+def test_a_remedy_with_larger_errors_is_called_one() -> None:
+    """A subnormal just missed by shifted, and not by lse, which is coarser everywhere else."""
+    logits = draws.draw("normal", 0, 10, range(256)) * 20
+    found = compare(logits, "softmax", "float16", formulations=["shifted", "lse"])
+    assert found["shifted"].failures == ("underflow",)
+    assert found["lse"].failures == ()
+    assert found["lse"].ulp.max > found["shifted"].ulp.max  # type: ignore[operator]
+    assert said(found["shifted"]).endswith("; lse avoids it, with larger errors")
