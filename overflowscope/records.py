@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overflowscope.formats import Floats, Format
+from overflowscope.formats import FORMATS, Floats, Format
 
 
 class State(enum.IntEnum):
@@ -199,6 +199,11 @@ class Measurement:
     def name(self) -> str:
         """The formulation's name, or the implementation's where it is not one of ours."""
         return self.formulation or self.implementation
+
+    @property
+    def inaccurate(self) -> bool:
+        """Whether more than half of the bits of some result are wrong."""
+        return self.bits.max is not None and self.bits.max > FORMATS[self.dtype].precision / 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,7 @@ def result(m: Measurement) -> str:
         return "unmeasured"
     if m.incidence.undecided:
         return "UNDECIDED"
-    bits = m.bits.max
-    return "INACCURATE" if bits is not None and bits > FORMATS[m.dtype].precision / 2 else "ok"
+    return "INACCURATE" if m.inaccurate else "ok"
 
 
 def short(value: float | None) -> str:

@@ -179,7 +179,7 @@ class _History:
         steps = [s for s in self.steps if s.operation not in SELECTIONS]
         if not steps or steps[-1].operation != "exp" or steps[-1].parents[0] == -1:
             return None
-        largest = number(float(np.abs(self.failure.logits[~self.masked]).max()))
+        largest = number(self._size())
         return f"the argument of exp is rounded at the size of the logits, {largest}, which exp makes a relative error"
 
     def lost(self) -> str | None:
@@ -231,8 +231,13 @@ class _History:
         if self.failure.exact.startswith("between") or not float(self.failure.exact):
             return True
         relative = abs(self.failure.got / float(self.failure.exact) - 1)
-        size = float(np.abs(self.failure.logits[~self.masked]).max()) + 1
-        return relative <= np.expm1(min(8 * size * self.fmt.unit_roundoff, 700.0)) or self.failure.got == 0
+        return (
+            relative <= np.expm1(min(8 * (self._size() + 1) * self.fmt.unit_roundoff, 700.0)) or self.failure.got == 0
+        )
+
+    def _size(self) -> float:
+        """The largest magnitude of the logits that are no masks; 0 where all are."""
+        return float(np.abs(self.failure.logits[~self.masked]).max(initial=0.0))
 
     def _argument(self, step: Step) -> str:
         """What exp is taken of: a logit, as it came in or cast, or an exponent made of logits."""

@@ -34,7 +34,7 @@ class Try:
         """A formulation of the operation itself, without a failure, whose largest error leaves half of the bits."""
         formulation = self.formulation
         honest = formulation is not None and not formulation.approximation and not formulation.trap
-        return honest and not self.measurement.failures and not inaccurate(self.measurement)
+        return honest and not self.measurement.failures and not self.measurement.inaccurate
 
     @property
     def formulation(self) -> Formulation | None:
@@ -49,19 +49,13 @@ class Try:
         return mine.max > others.max and mine.mean > others.mean  # type: ignore[operator]
 
 
-def inaccurate(measurement: Measurement) -> bool:
-    """Whether more than half of the bits of some result are wrong, though it is a number of the right kind."""
-    bits = measurement.bits.max
-    return bits is not None and bits > FORMATS[measurement.dtype].precision / 2
-
-
 def explained(tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None) -> list[Measurement]:
     """The first ``shown`` measurements, with an explanation where there is something to explain."""
     return [_explain(t, _remedy(t, tries, shown), again, fmt, compute) for t in tries[:shown]]
 
 
-def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str | None:
-    """What came out clean in this run, those shown first; None for what is clean itself but for its digits."""
+def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str:
+    """What came out clean in this run: what is shown, else what ran unseen."""
     clean = [t for t in tries if t.clean and t is not failed]
     lasting = [t for t in clean if t.formulation is not None and not t.formulation.fragile]
     better = [t for t in lasting if not t.worse_than(failed)]
@@ -78,14 +72,13 @@ def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str | None:
     return "no formulation of it came out clean"
 
 
-def _explain(attempt: Try, remedy: str | None, again: Again, fmt: Format, compute: Format | None) -> Measurement:
+def _explain(attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None) -> Measurement:
     measurement = attempt.measurement
-    if not measurement.failures and not inaccurate(measurement):
+    if not measurement.failures and not measurement.inaccurate:
         return measurement
     why = _why(attempt, again, fmt, compute)
     text = f"{measurement.name} {measurement.operation}: {_what(attempt)}"
-    text += f": {why}" if why else ""
-    text += f"; {remedy}" if remedy else ""
+    text += f": {why}; {remedy}" if why else f"; {remedy}"
     return replace(measurement, explanation=text)
 
 

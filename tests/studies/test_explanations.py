@@ -646,3 +646,9 @@ def test_a_remedy_with_larger_errors_is_called_one() -> None:
     assert found["lse"].failures == ()
     assert found["lse"].ulp.max > found["shifted"].ulp.max  # type: ignore[operator]
     assert said(found["shifted"]).endswith("; lse avoids it, with larger errors")
+
+
+def test_a_row_of_nothing_but_a_mask_is_explained_too() -> None:
+    m = own(np.exp, [[-INF]], "softmax", "float32")
+    assert m.failures == ("underflow", "row_sums")  # its one probability is 0
+    assert "gives 0 where the truth is 1" in said(m)
