@@ -205,6 +205,8 @@ class _History:
             if operands[0] == 0 and maker is not None and maker.operation == "exp":
                 return f"{self._zero(step, 0, self.column)}: {should}"
             return f"{number(operands[0])} / {number(operands[1])} gives {should}"
+        if step.operation == "exp" and not np.isfinite(operands[0]):
+            return f"exp({number(operands[0])}) gives {should}"
         if step.operation == "exp" and not self._by_rounding():
             return f"nothing overflows, but it gives {should}: is it another function?"
         if step.operation == "exp":
