@@ -20,6 +20,8 @@ LADDER = (128, 256, 512, 1024, 2048, 4096)
 BATCH = 4096
 """Elements taken together by intervals."""
 BALLS, INTERVALS = 1, 2
+LADDERS = ("auto", "mpmath")
+"""What can be asked for: the fastest rungs first, or intervals alone."""
 
 Rung = Callable[[Operation, tuple[Any, ...], Format], tuple[Found, Settled]]
 
@@ -37,7 +39,7 @@ def reference(
 
     ``lost_rows`` (rows,) marks rows of which a logit overflowed when it was rounded to the format: nothing is
     computed for them. Rows with nan are undefined; rows with infinities have the limits that the operation states.
-    ``ladder`` is "auto", or "mpmath" for intervals alone.
+    ``ladder`` is "auto", "mpmath" for intervals alone, or "precise" for two words in every format.
     """
     truth = _blank(operation.shape(logits), fmt)
     rows = np.arange(len(logits))
@@ -82,7 +84,8 @@ def _store_limits(truth: Reference, rows: NDArray[np.bool_], limits: Floats) -> 
 
 def _rungs(fmt: Format, ladder: str) -> list[tuple[int, Rung]]:
     """From the fastest to the most precise."""
-    words = () if ladder == "mpmath" else (1, 2) if fmt.precision <= 24 else (2,)
+    quick = ladder == "auto" and fmt.precision <= 24
+    words = () if ladder == "mpmath" else (1, 2) if quick else (2,)
     balls: list[tuple[int, Rung]] = [(BALLS, partial(by_balls, words=n)) for n in words]
     return balls + [(INTERVALS, partial(by_intervals, bits=bits)) for bits in LADDER]
 

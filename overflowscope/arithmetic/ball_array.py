@@ -332,7 +332,7 @@ def _power_of_two(x: Floats) -> Any:
 
 
 def reciprocal(b: BallArray) -> BallArray:
-    """1/b. |1/b - 1/b'| <= rb/b'**2 (1 + 2**-9) where rb < 2**-10 |b'|; other balls are given up. 1/b falls as b rises."""
+    """1/b. |1/b - 1/b'| <= rb/b'**2 (1 + 2**-9) where rb < 2**-10 |b'|; others are given up. 1/b falls as b rises."""
     q = 1.0 / b.hi
     p, e = two_prod(q, b.hi)
     rho = ((1.0 - p) - e) - q * zero(b.lo)

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -17,15 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from overflowscope import __version__, cases, formats, sources
 from overflowscope.cases import Contender
 from overflowscope.environment import environment
-from overflowscope.errors import InputError
+from overflowscope.errors import InputError, unknown
 from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
 from overflowscope.inputs import Logits
-from overflowscope.records import FirstFailure, InputSummary, Measurement, Report
+from overflowscope.records import FirstFailure, InputSummary, Measurement, Reference, Report
+from overflowscope.reference import LADDERS, reference
 from overflowscope.sources import Source
 from overflowscope.studies.chunks import Advance, Chunk, Job, Part, chunks, done, workers
 from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
+from overflowscope.tally import Element
 
 SCHEMA = "overflowscope.compare/1"
 
@@ -65,6 +67,8 @@ def compare(
     shift: float = 0.0,
     seed: int = 0,
     ignore_index: int = -100,
+    reference: str = "auto",
+    jobs: int = 1,
 ) -> Report:
     """Measure formulations of softmax and its neighbours on logits, against certified truth.
 
@@ -73,8 +77,9 @@ def compare(
     named). ``labels`` are integers of shape (...), drawn from ``seed`` where absent; rows labelled ``ignore_index`` are
     left out of cross_entropy. ``operations``, ``formulations`` name what to run (``overflowscope list``);
     ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named
-    (softmax unless said). ``compute`` names a wider format to compute in. Raises InputError. Source of the measures:
-    Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
+    (softmax unless said). ``compute`` names a wider format to compute in. ``reference`` is "auto", or "mpmath" for
+    intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
+    of the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
     given = _given(logits, labels)
     if not 0 <= seed < 2**64:
@@ -89,6 +94,8 @@ def compare(
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
+            reference=reference,
+            jobs=jobs,
         )
     )
 
@@ -147,6 +154,10 @@ def _check(request: Request) -> int:
         raise InputError("nothing to compare: no formulation was chosen")
     if not request.scales or not all(math.isfinite(x) and x >= 0 for x in request.scales):
         raise InputError(f"scales are finite and not negative, and there is at least one: {request.scales}")
+    if request.reference not in LADDERS:
+        raise unknown("reference", request.reference, LADDERS)
+    if request.jobs < 1:
+        raise InputError(f"{request.jobs} jobs", hint="at least 1 process does the work")
     if not math.isfinite(request.shift):
         raise InputError(f"a shift that is no finite number: {request.shift}")
     if not any(c.operation.takes_labels for c in request.contenders):
@@ -240,11 +251,30 @@ def _again(job: Job, block: _Block, row: int) -> tuple[Floats, NDArray[np.int64]
 
 def _tries(request: Request, job: Job, block: _Block, contenders: Sequence[int], parts: Parts) -> list[Try]:
     fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
+    precise = partial(_precise, job, block, {})
     tries = []
     for i in contenders:
         contender, (tally, returned) = job.contenders[i], parts[i, block.fmt, block.scale]
+        tally = replace(
+            tally,
+            worst=tally.worst and precise(tally.worst),
+            failed=tally.failed and (tally.failed[0], precise(tally.failed[1])),
+        )
         tries.append(Try(contender, summarise(_label(request, contender, fmt, scale), tally, returned), tally))
     return tries
+
+
+def _precise(job: Job, block: _Block, known: dict[int, Reference], element: Element) -> Element:
+    """The element with a truth of all the digits that are shown: formats of few bits are measured against fewer."""
+    row = -element.minus_row
+    if row not in known:
+        contender, fmt = job.contenders[block.shown[0]], job.fmts[block.fmt]
+        rows = job.rows(range(row, row + 1), contender, fmt, job.scales[block.scale])
+        ladder = "precise" if job.reference == "auto" else job.reference
+        known[row] = reference(contender.operation, rows.logits, rows.labels, fmt, rows.lost, ladder=ladder)
+    truth, place = known[row], (0, -element.minus_column)
+    fields = {n: getattr(truth, n)[place[: truth.head.ndim]].item() for n in ("head", "tail", "exponent", "radius")}
+    return element._replace(**fields)
 
 
 def _label(request: Request, contender: Contender, fmt: Format, scale: float) -> Label:
