@@ -201,7 +201,7 @@ def chunk(
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64] | None, NDArray[np.int64]]:
     """(logits, lost, labels, numbers) of these rows: the logits as the format holds them, as float64; the rows in which
     a finite logit overflowed on the way there; the labels where wanted, without ignored rows; the rows' numbers."""
-    given = request.source.logits(rows)
+    given = request.source.logits(rows, fmt)
     numbers, labels = np.arange(rows.start, rows.stop), None
     if with_labels:
         labels = request.source.labels(rows)
