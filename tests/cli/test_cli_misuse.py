@@ -33,7 +33,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--dtype", "float16,foat32"], "unknown dtype 'foat32'; did you mean float32"),
         (["--op", "sofmax"], "unknown operation 'sofmax'; did you mean softmax or log_softmax?"),
         (["--format", "jsn"], "unknown format 'jsn'; did you mean json?"),
-        (["--dist", "norml"], "unknown distribution 'norml'; did you mean normal or uniform?"),
+        (["--dist", "norml"], "unknown distribution 'norml'; did you mean normal or lognormal?"),
         (["--compute", "float23"], "unknown dtype 'float23'; did you mean float32"),
         (["--formulation", "shiftd"], "unknown formulation of these operations 'shiftd'; did you mean shifted"),
         (["--op", "softmax", "--formulation", "nave"], "unknown formulation of softmax 'nave'; did you mean naive?"),
