@@ -58,9 +58,8 @@ def _near(ends: Element, digits: int) -> Digits | None:
     low, high, above, below = ends
     if high[2] + high[3] - low[2] - low[3] > 1:
         return None
-    exact = low == high
     first = _nearest(*_ratio(low), digits, 1 if above else 0)
-    if exact:
+    if low == high:
         return first
     second = _nearest(*_ratio(high), digits, -1 if below else 0)
     return (*first[:2], False) if first[:2] == second[:2] else None
@@ -121,8 +120,7 @@ def _nearest(numerator: int, denominator: int, digits: int, beyond: int) -> Digi
         k += 1 if q >= 10**digits else -1
     twice = 2 * rest - unit
     q += twice > 0 or (twice == 0 and (beyond > 0 or (beyond == 0 and q % 2 == 1)))
-    exact = rest == 0 and beyond == 0
-    return (q // 10, k + 1, exact) if q == 10**digits else (q, k, exact)
+    return (q // 10, k + 1, rest == 0) if q == 10**digits else (q, k, rest == 0)
 
 
 @functools.lru_cache(1024)

@@ -8,6 +8,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+import mpmath
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -110,12 +111,18 @@ def test_a_tie_is_decided_by_the_end_that_is_missed() -> None:
     # The even neighbour of 2.5 is below, so that an end that may be the number decides nothing.
     assert decided(between(dyadic(5, -1), dyadic((5 << 2999) + 1, -3000), above=False), 1) is None
     assert decided(between(dyadic(7, -1), dyadic((7 << 2999) + 1, -3000), above=False), 1) == "4"
+    over, under = dyadic((5 << 2999) + 1, -3000), dyadic((5 << 2999) - 1, -3000)
+    assert decided(between(mpf_neg(over), mpf_neg(dyadic(5, -1)), True, False), 1) is None
+    assert decided(between(mpf_neg(over), mpf_neg(dyadic(5, -1)), False, True), 1) == "-3"
+    assert decided(between(mpf_neg(dyadic(5, -1)), mpf_neg(under), False, True), 1) == "-2"
     assert decided(between(fzero, tiny), 1) is None
     assert decided(between(mpf_neg(tiny), tiny), 1) is None
 
 
 def test_digits_that_are_not_known_to_be_the_number_stay() -> None:
     assert decided(between(from_int(4), dyadic((4 << 300) + 1, -300)), 5) == "4.0000"
+    assert decided(between(from_int(4), dyadic((4 << 300) + 1, -300), above=False), 5) == "4.0000"
+    assert decided(between(dyadic((4 << 300) - 1, -300), from_int(4), below=False), 5) == "4.0000"
     assert decided(between(from_int(4), from_int(4), False, False), 5) == "4"
     # Just below a power of ten, and just above.
     ten = from_int(1000)
@@ -152,6 +159,34 @@ def test_huge_exponents(exponent: int, digits: int) -> None:
         assert (-log).exp() < 1 + half
     finally:
         flint.ctx.prec = before
+
+
+def test_huge_exponents_of_short_numbers() -> None:
+    """3 * 2**(2**1000): the working precision grows with the exponent, and not with the number."""
+    mp = mpmath.mp.clone()
+    mp.prec = 3000
+    for sign in (1, -1):
+        log10 = mp.log10(3) + sign * mp.mpf(2) ** 1000 * mp.log10(2)
+        k = int(mp.floor(log10))
+        for digits in (1, 5, 30):
+            text = decided(point_of(dyadic(3, sign * 2**1000)), digits)
+            assert text is not None
+            significand, _, power = text.partition("e")
+            assert int(power) - k in (0, 1)
+            shown = mp.mpf(significand) * 10 ** (int(power) - k)
+            assert abs(shown - mp.power(10, log10 - k)) <= mp.mpf(10) ** (1 - digits) / 2
+
+
+def point_of(raw: Any) -> Element:
+    return between(raw, raw, False, False)
+
+
+def test_huge_exponents_that_are_not_decided() -> None:
+    low = dyadic((1 << 100) + 1, -(10**6))
+    assert decided(between(low, dyadic((1 << 100) + 2**80, -(10**6))), 5) == decided(point_of(low), 5)
+    assert decided(between(low, dyadic((1 << 100) + 2**80, -(10**6))), 9) is None
+    assert decided(between(low, dyadic(1 << 103, -(10**6))), 1) is None
+    assert decided(between(low, dyadic(1, 10**6)), 1) is None
 
 
 def test_the_ladder_reaches_what_ties_of_doubles_need() -> None:
