@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class InputError(Exception):
@@ -20,6 +20,14 @@ class InputError(Exception):
         if hint:
             text += f"; {hint}"
         super().__init__(printable(text))
+
+    def __reduce__(self) -> tuple[Callable[..., InputError], tuple[str, str | None, str | None, str | None]]:
+        return _made, (self.what, self.source, self.where, self.hint)
+
+
+def _made(what: str, source: str | None, where: str | None, hint: str | None) -> InputError:
+    """Of its parts: errors come back from other processes so."""
+    return InputError(what, source=source, where=where, hint=hint)
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ NARROW = 2.0**-80
 FAR = 2**40
 """Exponents below -FAR are not kept: only the exp of numbers below -7 * 10**11 has them, and all of it is tiny."""
 BATCH = 4096
-"""Elements between two reports of progress."""
+"""Elements taken together."""
 
 
 def reference(
@@ -31,13 +30,14 @@ def reference(
     labels: NDArray[np.int64] | None,
     fmt: Format,
     lost_rows: NDArray[np.bool_] | None = None,
-    advance: Callable[[int], None] = lambda elements: None,
+    *,
+    ladder: str = "auto",
 ) -> Reference:
     """The truth of ``operation`` on ``logits`` (rows, classes), numbers of the format given as float64.
 
     ``lost_rows`` (rows,) marks rows of which a logit overflowed when it was rounded to the format: nothing is
-    computed for them. ``advance`` is called with the number of logits done since the last call. Rows with nan are
-    undefined; rows with infinities have the limits that the operation states.
+    computed for them. Rows with nan are undefined; rows with infinities have the limits that the operation states.
+    ``ladder`` is "auto", or "mpmath" for intervals alone.
     """
     truth = _blank(operation.shape(logits), fmt)
     rows = np.arange(len(logits))
@@ -46,13 +46,10 @@ def reference(
     special = ~lost & (np.isnan(logits).any(-1) | (logits == np.inf).any(-1) | (logits == -np.inf).all(-1))
     if special.any():
         _store_limits(truth, special, operation.limit(*_rows(operation, logits, labels, special)))
-    advance(int(np.count_nonzero(lost | special)) * logits.shape[1])
     ordinary = rows[~lost & ~special]
     step = max(1, BATCH // logits.shape[1])
     for start in range(0, len(ordinary), step):
-        batch = ordinary[start : start + step]
-        _climb(truth, batch, operation, logits, labels)
-        advance(len(batch) * logits.shape[1])
+        _climb(truth, ordinary[start : start + step], operation, logits, labels)
     return truth
 
 

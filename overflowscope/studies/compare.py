@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,19 +18,16 @@ from overflowscope import __version__, cases, formats, sources
 from overflowscope.cases import Contender
 from overflowscope.environment import environment
 from overflowscope.errors import InputError
-from overflowscope.evaluate import computing, evaluate
+from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
 from overflowscope.inputs import Logits
-from overflowscope.measure import measure
 from overflowscope.records import FirstFailure, InputSummary, Measurement, Report
-from overflowscope.reference import reference
 from overflowscope.sources import Source
-from overflowscope.studies.verdict import Try, explained
+from overflowscope.studies.chunks import Advance, Chunk, Job, Part, chunks, done, workers
+from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
-from overflowscope.tally import Tally
 
 SCHEMA = "overflowscope.compare/1"
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Request:
     shift: float = 0.0
     ignore_index: int = -100
     seed: int | None = 0
+    reference: str = "auto"
+    jobs: int = 1
 
     @property
     def elements(self) -> int:
@@ -125,14 +127,10 @@ def _given(logits: ArrayLike, labels: ArrayLike | None) -> Logits:
 def run(request: Request, advance: Advance = lambda elements: None) -> Report:
     """Make the comparison; ``advance`` is called with the number of logits done since the last call."""
     ignored = _check(request)
-    results: list[Measurement] = []
-    # Overflow is the subject here: whatever the host program asked of np.seterr, nothing is raised.
-    with np.errstate(all="ignore"):
-        for scale in request.scales:
-            for operation in dict.fromkeys(c.operation.name for c in request.contenders):
-                contenders = [c for c in request.contenders if c.operation.name == operation]
-                for fmt in request.fmts:
-                    results += _block(request, contenders, fmt, scale, advance)
+    blocks = _blocks(request)
+    job = _job(request, blocks)
+    with workers(job, request.jobs) as executor:
+        results = _measured(request, job, blocks, executor, advance)
     return Report(
         schema=SCHEMA,
         version=__version__,
@@ -161,58 +159,92 @@ def _check(request: Request) -> int:
     return request.source.count - counted
 
 
-@dataclass
-class _Running:
-    """A contender's tally so far, and the dtype it returned."""
+@dataclass(frozen=True)
+class _Block:
+    """One operation in one format at one scale: its contenders, shown and unseen, by their places in the job."""
 
-    contender: Contender
-    tally: Tally = field(default_factory=Tally)
-    returned: str = ""
+    shown: tuple[int, ...]
+    unseen: tuple[int, ...]
+    fmt: int
+    scale: int
 
 
-def _block(
-    request: Request, contenders: Sequence[Contender], fmt: Format, scale: float, advance: Advance
+def _blocks(request: Request) -> list[_Block]:
+    """In the order of the results."""
+    operations = list(dict.fromkeys(c.operation.name for c in request.contenders))
+    first = len(request.contenders)
+    places = {}
+    for name in operations:
+        shown = tuple(i for i, c in enumerate(request.contenders) if c.operation.name == name)
+        others = len(cases.unseen([request.contenders[i] for i in shown]))
+        places[name] = shown, tuple(range(first, first + others))
+        first += others
+    return [
+        _Block(*places[name], fmt, scale)
+        for scale in range(len(request.scales))
+        for name in operations
+        for fmt in range(len(request.fmts))
+    ]
+
+
+def _job(request: Request, blocks: Sequence[_Block]) -> Job:
+    unseen = {b.shown: cases.unseen([request.contenders[i] for i in b.shown]) for b in blocks}
+    return Job(
+        source=request.source,
+        contenders=(*request.contenders, *(c for others in unseen.values() for c in others)),
+        fmts=request.fmts,
+        scales=request.scales,
+        shift=request.shift,
+        ignore_index=request.ignore_index,
+        compute=request.compute,
+        reference=request.reference,
+    )
+
+
+def _measured(
+    request: Request, job: Job, blocks: Sequence[_Block], executor: Executor | None, advance: Advance
 ) -> list[Measurement]:
-    """One operation in one format at one scale: chunk by chunk, the truth once and every contender against it."""
-    operation = contenders[0].operation
-    unseen = cases.unseen(contenders)
-    running = [_Running(c) for c in (*contenders, *unseen)]
-    for rows in sources.blocks(request.source):
-        logits, lost, labels, numbers = chunk(request, rows, fmt, scale, operation.takes_labels)
-        if not len(logits):
-            continue
-        truth = reference(operation, logits, labels, fmt, lost, advance)
-        for r in running:
-            result = evaluate(operation, r.contender.run, logits, labels, fmt, request.compute)
-            r.returned = result.dtype
-            r.tally = r.tally + measure(result, truth, logits, operation.probabilities, numbers)
-    measured = [summarise(_label(request, r.contender, fmt, scale), r.tally, r.returned) for r in running]
-
-    def again(row: int) -> tuple[Floats, NDArray[np.int64] | None]:
-        logits, _, labels, _ = chunk(request, range(row, row + 1), fmt, scale, operation.takes_labels)
-        return logits, labels
-
-    tries = [Try(r.contender, m, r.tally) for r, m in zip(running, measured, strict=True)]
-    return explained(tries, len(contenders), again, fmt, request.compute)
+    """Every block, with explanations. What is not shown is run only where nothing shown can be recommended."""
+    parts = _parts(job, [chunks(job.source, b.shown, b.fmt, b.scale) for b in blocks], executor, request.jobs, advance)
+    tries = {b: _tries(request, job, b, b.shown, parts) for b in blocks}
+    wanting = [b for b in blocks if b.unseen and any(lacking(t, tries[b]) for t in tries[b])]
+    more = [chunks(job.source, b.unseen, b.fmt, b.scale) for b in wanting]
+    parts |= _parts(job, more, executor, request.jobs, lambda elements: advance(0))
+    results = []
+    for b in blocks:
+        others = _tries(request, job, b, b.unseen, parts) if b in wanting else []
+        again = partial(_again, job, b)
+        advance(0)
+        results += explained([*tries[b], *others], len(b.shown), again, job.fmts[b.fmt], request.compute)
+    return results
 
 
-def chunk(
-    request: Request, rows: range, fmt: Format, scale: float, with_labels: bool
-) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64] | None, NDArray[np.int64]]:
-    """(logits, lost, labels, numbers) of these rows: the logits as the format holds them, as float64; the rows in which
-    a finite logit overflowed on the way there; the labels where wanted, without ignored rows; the rows' numbers."""
-    given = request.source.logits(rows, fmt)
-    numbers, labels = np.arange(rows.start, rows.stop), None
-    if with_labels:
-        labels = request.source.labels(rows)
-        counted = labels != request.ignore_index
-        given, labels, numbers = given[counted], labels[counted], numbers[counted]
-    with np.errstate(all="ignore"):
-        held = formats.round_to(given * scale + request.shift if (scale, request.shift) != (1.0, 0.0) else given, fmt)
-    lost = np.any(np.isfinite(given) & ~np.isfinite(held), axis=-1)
-    if not fmt.has_infinity:
-        held = np.where(np.isinf(held), np.nan, held)
-    return held, lost, labels, numbers
+Parts = dict[tuple[int, int, int], Part]
+"""By the places of contender, format and scale in the job."""
+
+
+def _parts(job: Job, todo: Iterable[Iterable[Chunk]], executor: Executor | None, jobs: int, advance: Advance) -> Parts:
+    """What all these chunks come to."""
+    parts: Parts = {}
+    for chunk, found in done(job, chain.from_iterable(todo), executor, 4 * jobs, advance):
+        for contender, part in zip(chunk.contenders, found, strict=True):
+            key = contender, chunk.fmt, chunk.scale
+            parts[key] = parts[key] + part if key in parts else part
+    return parts
+
+
+def _again(job: Job, block: _Block, row: int) -> tuple[Floats, NDArray[np.int64] | None]:
+    rows = job.rows(range(row, row + 1), job.contenders[block.shown[0]], job.fmts[block.fmt], job.scales[block.scale])
+    return rows.logits, rows.labels
+
+
+def _tries(request: Request, job: Job, block: _Block, contenders: Sequence[int], parts: Parts) -> list[Try]:
+    fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
+    tries = []
+    for i in contenders:
+        contender, (tally, returned) = job.contenders[i], parts[i, block.fmt, block.scale]
+        tries.append(Try(contender, summarise(_label(request, contender, fmt, scale), tally, returned), tally))
+    return tries
 
 
 def _label(request: Request, contender: Contender, fmt: Format, scale: float) -> Label:

@@ -19,6 +19,7 @@ from overflowscope.environment import environment
 from overflowscope.errors import InputError
 from overflowscope.formats import Floats, Format
 from overflowscope.records import Exact, ExactValues, InputSummary
+from overflowscope.rows import held
 from overflowscope.sources import Source
 from overflowscope.studies import compare
 
@@ -134,11 +135,11 @@ def _check(request: Request) -> int:
 
 def _values(request: Request, operation: Operation, fmt: Format, scale: float, advance: Advance) -> ExactValues:
     source = request.source
-    held = compare.Request(source, (), (fmt,), None, (scale,), request.shift, request.ignore_index, request.seed)
+    ignored = request.ignore_index if operation.takes_labels else None
     values: list[Any] = []
     status: list[str] = []
     for rows in sources.blocks(source, BATCH):
-        logits, lost, labels, numbers = compare.chunk(held, rows, fmt, scale, operation.takes_labels)
+        logits, lost, labels, numbers = held(source, rows, fmt, scale, request.shift, ignored)
         found = np.full(operation.shape(np.empty((len(rows), source.classes))), None, object)
         said = np.full(len(rows), "ignored", object)
         if len(logits):

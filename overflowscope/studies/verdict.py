@@ -34,7 +34,17 @@ class Try:
         """A formulation of the operation itself, without a failure, whose largest error leaves half of the bits."""
         formulation = self.formulation
         honest = formulation is not None and not formulation.approximation and not formulation.trap
-        return honest and not self.measurement.failures and not self.measurement.inaccurate
+        return honest and not self.wrong
+
+    @property
+    def wrong(self) -> bool:
+        """Whether there is something to explain."""
+        return bool(self.measurement.failures) or self.measurement.inaccurate
+
+    @property
+    def lasting(self) -> bool:
+        """Clean, and by no luck."""
+        return self.clean and self.formulation is not None and not self.formulation.fragile
 
     @property
     def formulation(self) -> Formulation | None:
@@ -54,11 +64,21 @@ def explained(tries: Sequence[Try], shown: int, again: Again, fmt: Format, compu
     return [_explain(t, _remedy(t, tries, shown), again, fmt, compute) for t in tries[:shown]]
 
 
+def lacking(attempt: Try, tries: Sequence[Try]) -> bool:
+    """Whether it went wrong and none of the others can be recommended."""
+    return attempt.wrong and not _better(attempt, tries)
+
+
+def _better(failed: Try, tries: Sequence[Try]) -> list[Try]:
+    """What came out clean, does not merely happen to survive, and is not less accurate."""
+    return [t for t in tries if t is not failed and t.lasting and not t.worse_than(failed)]
+
+
 def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str:
     """What came out clean in this run: what is shown, else what ran unseen."""
     clean = [t for t in tries if t.clean and t is not failed]
-    lasting = [t for t in clean if t.formulation is not None and not t.formulation.fragile]
-    better = [t for t in lasting if not t.worse_than(failed)]
+    lasting = [t for t in clean if t.lasting]
+    better = _better(failed, tries)
     names = [t.contender.name for t in better if t in tries[:shown]]
     if names:
         return f"use {' or '.join(names)}"
@@ -74,7 +94,7 @@ def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str:
 
 def _explain(attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None) -> Measurement:
     measurement = attempt.measurement
-    if not measurement.failures and not measurement.inaccurate:
+    if not attempt.wrong:
         return measurement
     why = _why(attempt, again, fmt, compute)
     text = f"{measurement.name} {measurement.operation}: {_what(attempt)}"

@@ -1,0 +1,164 @@
+"""Work in chunks: each is a few integers, each gives small summaries, and whoever runs them is an executor.
+
+The summaries merge exactly and the chunks do not depend on who runs them: any number of workers gives the same bits.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from overflowscope import sources
+from overflowscope.cases import Contender
+from overflowscope.errors import InputError
+from overflowscope.evaluate import evaluate
+from overflowscope.formats import Format
+from overflowscope.measure import measure
+from overflowscope.reference import reference
+from overflowscope.rows import Rows, held
+from overflowscope.sources import Source
+from overflowscope.tally import Tally
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the chunks of one run share. ``contenders`` are of any operations, ``rows`` of one source."""
+
+    source: Source
+    contenders: Sequence[Contender]
+    fmts: Sequence[Format]
+    scales: Sequence[float]
+    shift: float
+    ignore_index: int
+    compute: Format | None
+    reference: str
+
+    def rows(self, rows: range, contender: Contender, fmt: Format, scale: float) -> Rows:
+        """These rows as the contender gets them."""
+        ignored = self.ignore_index if contender.operation.takes_labels else None
+        return held(self.source, rows, fmt, scale, self.shift, ignored)
+
+
+class Chunk(NamedTuple):
+    """Contenders of one operation, by their places in the job, in a format, at a scale, on rows start to stop."""
+
+    contenders: tuple[int, ...]
+    fmt: int
+    scale: int
+    start: int
+    stop: int
+
+
+class Part(NamedTuple):
+    """What a contender did on a chunk: its tally, and the dtype that it returned ("" where the chunk had no row)."""
+
+    tally: Tally
+    returned: str
+
+    def __add__(self, other: Part) -> Part:  # type: ignore[override]
+        return Part(self.tally + other.tally, other.returned or self.returned)
+
+
+def chunks(source: Source, contenders: tuple[int, ...], fmt: int, scale: int) -> Iterator[Chunk]:
+    """The whole of the source, in chunks."""
+    return (Chunk(contenders, fmt, scale, rows.start, rows.stop) for rows in sources.blocks(source))
+
+
+def work(job: Job, chunk: Chunk) -> list[Part]:
+    """The truth of a chunk once, and every contender measured against it."""
+    contenders = [job.contenders[i] for i in chunk.contenders]
+    operation, fmt = contenders[0].operation, job.fmts[chunk.fmt]
+    # Overflow is the subject here: whatever the host program asked of np.seterr, nothing is raised.
+    with np.errstate(all="ignore"):
+        rows = job.rows(range(chunk.start, chunk.stop), contenders[0], fmt, job.scales[chunk.scale])
+        if not len(rows.logits):
+            return [Part(Tally(), "") for _ in contenders]
+        truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
+        parts = []
+        for contender in contenders:
+            result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute)
+            tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
+            parts.append(Part(tally, result.dtype))
+        return parts
+
+
+def done(
+    job: Job, todo: Iterable[Chunk], executor: Executor | None, ahead: int, advance: Advance
+) -> Iterator[tuple[Chunk, list[Part]]]:
+    """The chunks with their parts, in the order in which they were given; at most ``ahead`` are waiting at a time."""
+    classes = job.source.classes
+    if executor is None:
+        for chunk in todo:
+            yield chunk, work(job, chunk)
+            advance((chunk.stop - chunk.start) * classes)
+        return
+    waiting: deque[tuple[Chunk, Future[list[Part]]]] = deque()
+    try:
+        for chunk in todo:
+            waiting.append((chunk, _submitted(executor, chunk)))
+            if len(waiting) >= ahead:
+                yield _first(waiting, classes, advance)
+        while waiting:
+            yield _first(waiting, classes, advance)
+    except BrokenProcessPool:
+        raise InputError("a worker process died", hint="perhaps memory ran out: --jobs 1 takes less") from None
+
+
+def _first(
+    waiting: deque[tuple[Chunk, Future[list[Part]]]], classes: int, advance: Advance
+) -> tuple[Chunk, list[Part]]:
+    chunk, future = waiting.popleft()
+    parts = future.result()
+    advance((chunk.stop - chunk.start) * classes)
+    return chunk, parts
+
+
+def _submitted(executor: Executor, chunk: Chunk) -> Future[list[Part]]:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of the threads that NumPy's BLAS keeps; they hold no lock that a worker would need.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return executor.submit(_work, chunk)
+
+
+@contextmanager
+def workers(job: Job, jobs: int) -> Iterator[Executor | None]:
+    """A pool of that many processes that know the job, or None for one."""
+    if jobs == 1:
+        yield None
+        return
+    # A forked worker has what its parent imported and read, for nothing. Threads do not survive a fork, locks do.
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if forks else None)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(job,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_JOB: list[Job] = []
+"""In a worker: the job that its chunks belong to."""
+
+
+def _start(job: Job) -> None:
+    # Ctrl-C goes to all processes of a terminal; the first one tells the others to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _JOB[:] = [job]
+
+
+def _work(chunk: Chunk) -> list[Part]:
+    return work(_JOB[0], chunk)
