@@ -42,7 +42,7 @@ def contenders(
     Both may hold "all". A name that one of the operations has need not exist in the others, but an
     operation left without any is an error where operations were named. Raises InputError for unknown names.
     """
-    chosen = [catalogue.named(n) for n in _names(operations or OPERATIONS, catalogue.operations())]
+    chosen = chosen_operations(operations or OPERATIONS)
     known = dict.fromkeys(f for op in chosen for f in op.formulations)
     wanted = _names(formulations or FORMULATIONS, known)
     for name in wanted:
@@ -62,6 +62,11 @@ def contenders(
     extra = [Contender(target, None, spec, checked(spec, function, target)) for spec, function in implementations]
     at = max((i + 1 for i, c in enumerate(found) if c.operation is target), default=0)
     return found[:at] + extra + found[at:]
+
+
+def chosen_operations(operations: str | Sequence[str]) -> list[Operation]:
+    """The operations of these names, or all. Raises InputError for unknown ones."""
+    return [catalogue.named(n) for n in _names(operations, catalogue.operations())]
 
 
 def unseen(contenders: Sequence[Contender]) -> list[Contender]:

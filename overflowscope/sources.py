@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from overflowscope import draws
 from overflowscope.errors import InputError, printable, unknown
-from overflowscope.formats import Floats
+from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.inputs import Logits
 
 MOST = 10**12
@@ -24,8 +24,9 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Source:
-    """Rows before scale and shift: ``logits(rows)`` is float64 of shape (len(rows), classes), ``labels(rows)`` int64.
+    """Rows before scale and shift: ``logits(rows, fmt)`` is float64 (len(rows), classes), ``labels(rows)`` int64.
 
+    The format matters to the distribution ``ordinal`` alone, which draws from its numbers; nothing is rounded to it.
     ``leading`` is the shape of the input's axes before the classes; ``labels_from`` says whose labels they are.
     """
 
@@ -35,7 +36,7 @@ class Source:
     classes: int
     leading: tuple[int, ...]
     labels_from: str
-    logits: Callable[[range], Floats]
+    logits: Callable[[range, Format], Floats]
     labels: Callable[[range], Labels]
     sha256: Callable[[], str]
 
@@ -62,7 +63,7 @@ def given(logits: Logits, seed: int) -> Source:
         classes=classes,
         leading=logits.leading,
         labels_from="seed",
-        logits=partial(_slice, logits.values),
+        logits=partial(_values, logits.values),
         labels=partial(draws.draw_labels, seed, classes),
         sha256=lambda: logits.sha256,
     )
@@ -101,14 +102,18 @@ def count_labelled(source: Source, ignore_index: int) -> int:
     return counted
 
 
+def _values(array: Floats, rows: range, fmt: Format) -> Floats:
+    return array[rows.start : rows.stop]
+
+
 def _slice(array: Any, rows: range) -> Any:
     return array[rows.start : rows.stop]
 
 
-def _digest(logits: Callable[[range], Floats], count: int, classes: int) -> str:
-    """Of all drawn doubles, little-endian, row by row, before scale and shift."""
+def _digest(logits: Callable[[range, Format], Floats], count: int, classes: int) -> str:
+    """Of all drawn doubles, little-endian, row by row, before scale and shift; of ordinal, those that float64 gets."""
     digest = hashlib.sha256()
     step = max(1, 2**16 // classes)
     for start in range(0, count, step):
-        digest.update(logits(range(start, min(start + step, count))).astype("<f8").tobytes())
+        digest.update(logits(range(start, min(start + step, count)), FORMATS["float64"]).astype("<f8").tobytes())
     return digest.hexdigest()

@@ -21,7 +21,12 @@ RANDOM: dict[str, Any] = {"dist": "normal", "rows": 256, "classes": 10}
 
 _DECORATORS = (
     click.argument("input", required=False),
-    click.option("--dist", metavar="NAME", help="Random logits: normal, uniform or laplace [default: normal]."),
+    click.option(
+        "--dist",
+        metavar="NAME",
+        help="Random logits: normal, uniform, laplace, cauchy, lognormal, or ordinal: every finite number of the "
+        "format equally likely [default: normal].",
+    ),
     click.option(
         "--scale",
         type=Listed(Number(least=0.0)),
