@@ -19,6 +19,9 @@ from overflowscope.inputs import Logits
 MOST = 10**12
 """More logits than this are refused at once."""
 
+BLOCK = 2**16
+"""Logits in a block of rows, about."""
+
 Labels = NDArray[np.int64]
 
 
@@ -77,7 +80,7 @@ def labelled(source: Source, labels: Labels, place: str) -> Source:
     return replace(source, labels=partial(_slice, labels), labels_from=printable(place))
 
 
-def blocks(source: Source, elements: int = 2**16) -> Iterable[range]:
+def blocks(source: Source, elements: int = BLOCK) -> Iterable[range]:
     """The rows in blocks of about that many logits."""
     step = max(1, elements // source.classes)
     return (range(start, min(start + step, source.count)) for start in range(0, source.count, step))
@@ -111,9 +114,9 @@ def _slice(array: Any, rows: range) -> Any:
 
 
 def _digest(logits: Callable[[range, Format], Floats], count: int, classes: int) -> str:
-    """Of all drawn doubles, little-endian, row by row, before scale and shift; of ordinal, those that float64 gets."""
-    digest = hashlib.sha256()
-    step = max(1, 2**16 // classes)
-    for start in range(0, count, step):
-        digest.update(logits(range(start, min(start + step, count)), FORMATS["float64"]).astype("<f8").tobytes())
-    return digest.hexdigest()
+    """Of the first drawn doubles, little-endian, row by row, before scale and shift; of ordinal, those float64 gets.
+
+    They are the rows of the first block: the rest follows from the seed, and drawing it once more would cost as much.
+    """
+    rows = range(min(count, max(1, BLOCK // classes)))
+    return hashlib.sha256(logits(rows, FORMATS["float64"]).astype("<f8").tobytes()).hexdigest()

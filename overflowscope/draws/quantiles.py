@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from overflowscope.arithmetic.doubles import log
 from overflowscope.formats import Floats, Format
 
 Quantile = Callable[[Floats], Floats]
@@ -90,22 +91,6 @@ QUANTILES: dict[str, Quantile] = {
 """Of u in (0, 1), an odd multiple of 2**-53."""
 
 
-def log(x: Floats) -> Floats:
-    """log of positive doubles to a few 2**-53.
-
-    x = 2**e m with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh s, s = (m - 1)/(m + 1), |s| < 0.172, whose series is cut
-    after s**25/25: the rest is below 2**-70 of the first term.
-    """
-    m, e = np.frexp(x)
-    low = m < 0.7071067811865476
-    m, e = np.where(low, 2.0 * m, m), e - low
-    s = (m - 1.0) / (m + 1.0)
-    square = s * s
-    series = _taylor(_ARTANH, square)
-    # log 2 in two parts, the first of 32 bits, so that e times it is exact.
-    return e * _LOG2[0] + (e * _LOG2[1] + (2.0 * s * square * series + 2.0 * s))
-
-
 def exp(x: Floats) -> Floats:
     """exp of doubles with |x| <= 16 to 2 * 2**-53 of itself.
 
@@ -145,7 +130,6 @@ def _taylor(coefficients: tuple[float, ...], x: Floats) -> Floats:
 
 
 _LOG2 = (0.6931471803691238, 1.9082149292705877e-10)
-_ARTANH = tuple(1.0 / k for k in range(3, 26, 2))
 # Factorials up to 22! are doubles, so that each of these is rounded once.
 _EXP = tuple(1.0 / math.factorial(k) for k in range(2, 17))
 # sin x = x + x x**2 S(x**2), cos x = 1 + x**2 C(x**2), cut below 2**-60 for |x| < 0.786.
