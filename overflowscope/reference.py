@@ -23,6 +23,10 @@ BALLS, INTERVALS = 1, 2
 LADDERS = ("auto", "mpmath")
 """What can be asked for: the fastest rungs first, or intervals alone."""
 
+# The C library of most Linux systems gives a freed block back to the kernel, and takes it again page by page, until one
+# larger has been freed; from then on it keeps blocks of that size. Arrays of a chunk are then a third as expensive.
+np.empty(2**21)
+
 Rung = Callable[[Operation, tuple[Any, ...], Format], tuple[Found, Settled]]
 
 

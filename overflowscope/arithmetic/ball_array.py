@@ -11,10 +11,9 @@ products of non-negative doubles, with less than 2**6 roundings on any path: UP 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +39,6 @@ FAR = 2.0**-90
 """A summand so much smaller than an exact one only moves it to one side."""
 NOWHERE = -(2**61)
 """The exponent of zero: below any other."""
-WIDE = 2**14
-"""Longer rows are worked through in stretches of so many columns, so that what is on the way fits the cache."""
 
 ADD = 3.001 * 2.0**-106
 """Double-doubles added, in units of the sum: 3 u**2/(1 - 4u) (Joldes et al. 2017, Theorem 3.1)."""
@@ -164,46 +161,9 @@ def zero(field: Any) -> Any:
     return 0.0 if field is None else field
 
 
-# Wide rows
-
-F = TypeVar("F", bound=Callable[..., BallArray])
-
-
-def in_stretches(function: F) -> F:
-    """The elementwise function of balls, taken over stretches of columns where rows are long."""
-
-    @functools.wraps(function)
-    def wide(*operands: BallArray) -> BallArray:
-        columns = max(x.shape[-1] if x.shape else 1 for x in operands)
-        if columns <= WIDE:
-            return function(*operands)
-
-        def stretch(x: BallArray, start: int) -> BallArray:
-            return x[..., start : start + WIDE] if x.shape and x.shape[-1] == columns else x
-
-        return join([function(*(stretch(x, j) for x in operands)) for j in range(0, columns, WIDE)])
-
-    return wide  # type: ignore[return-value]
-
-
-def join(pieces: list[BallArray]) -> BallArray:
-    """Balls side by side, along the last axis."""
-
-    def field(name: str) -> Any:
-        parts = [getattr(p, name) for p in pieces]
-        if all(p is None for p in parts):
-            return None
-        kind = next(p.dtype for p in parts if p is not None)
-        filled = [np.zeros(x.shape, kind) if p is None else p for x, p in zip(pieces, parts, strict=True)]
-        return np.concatenate(filled, axis=-1)
-
-    return _made([field(n) for n in FIELDS], pieces[0].words)
-
-
 # Addition
 
 
-@in_stretches
 def add(a: BallArray, b: BallArray) -> BallArray:
     """a + b. Doubles are added without error; of an exact number and something FAR smaller the number stays, with the
     side on which the sum lies: a tie is decided by that sign and by nothing else."""
@@ -292,7 +252,6 @@ def plain(x: BallArray) -> BallArray:
 # Multiplication and division
 
 
-@in_stretches
 def multiply(a: BallArray, b: BallArray) -> BallArray:
     """a b. For midpoints a', b': |a b - a' b'| <= |a'| rb + (|b'| + rb) ra. What is exact has no radius."""
     if a.hi.size < b.hi.size:

@@ -16,7 +16,6 @@ from overflowscope.arithmetic.ball_array import (
     UP,
     BallArray,
     add,
-    in_stretches,
     leading,
     multiply,
     plain,
@@ -67,7 +66,6 @@ LOG1P = 2.0**-90
 """What the series of log1p adds to the errors of its products, relative."""
 
 
-@in_stretches
 def exp(x: BallArray) -> BallArray:
     """e**x. exp(-inf) = 0 and exp(0) = 1 are exact; beyond MOST it is given up upwards, and 0 to 2**-most downwards.
 
