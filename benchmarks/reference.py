@@ -61,9 +61,7 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     softmax = catalogue.named("softmax")
     print(f"mpmath {mpmath.__version__} on {mpmath.libmp.BACKEND}, python-flint {flint.__version__}")
-    print(
-        f"{'softmax, ' + str(ROWS) + ' x ' + str(CLASSES):28} {'rival':>8} {'ns':>7} {'rival':>7} {'ratio':>6} {'bar':>5}"
-    )
+    print(f"{f'softmax, {ROWS} x {CLASSES}':28} {'rival':>8} {'ns':>7} {'rival':>7} {'ratio':>6} {'bar':>5}")
     for dtype, scale, rival, bar in (
         ("float32", 10.0, by_mpmath, 100),
         ("float32", 10.0, by_arb, 10),
@@ -81,9 +79,8 @@ def main() -> None:
         pairs = [(min(seconds(ours, x) for _ in range(3)), seconds(rival, x)) for _ in range(runs)]
         mine, theirs = (statistics.median(p[i] for p in pairs) / x.size * 1e9 for i in (0, 1))
         ratio = statistics.median(b / a for a, b in pairs)
-        print(
-            f"{dtype + ', scale ' + format(scale, 'g'):28} {rival.__name__:>8} {mine:7.1f} {theirs:7.0f} {ratio:6.0f} {bar:5}"
-        )
+        case = f"{dtype}, scale {scale:g}"
+        print(f"{case:28} {rival.__name__:>8} {mine:7.1f} {theirs:7.0f} {ratio:6.0f} {bar:5}")
 
 
 if __name__ == "__main__":

@@ -40,10 +40,8 @@ def main() -> None:
     asked = request(2000, 1000, cores)
     seconds(asked)
     taken = sorted(seconds(asked) for _ in range(runs))
-    rates = [2e6 / t / 1e6 for t in (taken[-1], statistics.median(taken), taken[0])]
-    print(
-        f"2000 x 1000, {cores} processes: {rates[1]:.2f} million logits a second ({rates[0]:.2f} to {rates[2]:.2f}); bar 5"
-    )
+    low, middle, high = (2 / t for t in (taken[-1], statistics.median(taken), taken[0]))
+    print(f"2000 x 1000, {cores} processes: {middle:.2f} million logits a second ({low:.2f} to {high:.2f}); bar 5")
     alone = seconds(replace(asked, jobs=1))
     print(f"  one process: {2 / alone:.2f} million")
 
