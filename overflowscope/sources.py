@@ -80,6 +80,20 @@ def labelled(source: Source, labels: Labels, place: str) -> Source:
     return replace(source, labels=partial(_slice, labels), labels_from=printable(place))
 
 
+def remembered(source: Source) -> Source:
+    """The source with the logits that it gave last: the same rows may be asked for again, in other formats."""
+    known: dict[tuple[range, Format | None], Floats] = {}
+
+    def logits(rows: range, fmt: Format) -> Floats:
+        key = rows, fmt if source.distribution == "ordinal" else None
+        if key not in known:
+            known.clear()
+            known[key] = source.logits(rows, fmt)
+        return known[key]
+
+    return replace(source, logits=logits)
+
+
 def blocks(source: Source, elements: int = BLOCK) -> Iterable[range]:
     """The rows in blocks of about that many logits."""
     step = max(1, elements // source.classes)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from overflowscope.inputs import Logits
 from overflowscope.records import FirstFailure, InputSummary, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
 from overflowscope.sources import Source
-from overflowscope.studies.chunks import Advance, Chunk, Job, Part, chunks, done, workers
+from overflowscope.studies.chunks import Advance, Block, Job, Part, chunks, done, workers
 from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
 from overflowscope.tally import Element
@@ -134,8 +133,17 @@ def _given(logits: ArrayLike, labels: ArrayLike | None) -> Logits:
 def run(request: Request, advance: Advance = lambda elements: None) -> Report:
     """Make the comparison; ``advance`` is called with the number of logits done since the last call."""
     ignored = _check(request)
-    blocks = _blocks(request)
-    job = _job(request, blocks)
+    contenders, blocks = _blocks(request)
+    job = Job(
+        source=request.source,
+        contenders=contenders,
+        fmts=request.fmts,
+        scales=request.scales,
+        shift=request.shift,
+        ignore_index=request.ignore_index,
+        compute=request.compute,
+        reference=request.reference,
+    )
     with workers(job, request.jobs) as executor:
         results = _measured(request, job, blocks, executor, advance)
     return Report(
@@ -170,91 +178,69 @@ def _check(request: Request) -> int:
     return request.source.count - counted
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One operation in one format at one scale: its contenders, shown and unseen, by their places in the job."""
-
-    shown: tuple[int, ...]
-    unseen: tuple[int, ...]
-    fmt: int
-    scale: int
-
-
-def _blocks(request: Request) -> list[_Block]:
-    """In the order of the results."""
-    operations = list(dict.fromkeys(c.operation.name for c in request.contenders))
-    first = len(request.contenders)
-    places = {}
-    for name in operations:
-        shown = tuple(i for i, c in enumerate(request.contenders) if c.operation.name == name)
-        others = len(cases.unseen([request.contenders[i] for i in shown]))
-        places[name] = shown, tuple(range(first, first + others))
-        first += others
-    return [
-        _Block(*places[name], fmt, scale)
+def _blocks(request: Request) -> tuple[list[Contender], list[tuple[Block, Block]]]:
+    """All contenders, and block by block, in the order of the results, those shown and those run unseen."""
+    contenders = list(request.contenders)
+    places = []
+    for operation in dict.fromkeys(c.operation.name for c in request.contenders):
+        shown = [i for i, c in enumerate(request.contenders) if c.operation.name == operation]
+        others = cases.unseen([contenders[i] for i in shown])
+        places.append((tuple(shown), tuple(range(len(contenders), len(contenders) + len(others)))))
+        contenders += others
+    return contenders, [
+        (Block(shown, fmt, scale), Block(unseen, fmt, scale))
         for scale in range(len(request.scales))
-        for name in operations
+        for shown, unseen in places
         for fmt in range(len(request.fmts))
     ]
 
 
-def _job(request: Request, blocks: Sequence[_Block]) -> Job:
-    unseen = {b.shown: cases.unseen([request.contenders[i] for i in b.shown]) for b in blocks}
-    return Job(
-        source=request.source,
-        contenders=(*request.contenders, *(c for others in unseen.values() for c in others)),
-        fmts=request.fmts,
-        scales=request.scales,
-        shift=request.shift,
-        ignore_index=request.ignore_index,
-        compute=request.compute,
-        reference=request.reference,
-    )
-
-
 def _measured(
-    request: Request, job: Job, blocks: Sequence[_Block], executor: Executor | None, advance: Advance
+    request: Request,
+    job: Job,
+    blocks: Sequence[tuple[Block, Block]],
+    executor: Executor | None,
+    advance: Advance,
 ) -> list[Measurement]:
     """Every block, with explanations. What is not shown is run only where nothing shown can be recommended."""
-    parts = _parts(job, [chunks(job.source, b.shown, b.fmt, b.scale) for b in blocks], executor, request.jobs, advance)
-    tries = {b: _tries(request, job, b, b.shown, parts) for b in blocks}
-    wanting = [b for b in blocks if b.unseen and any(lacking(t, tries[b]) for t in tries[b])]
-    more = [chunks(job.source, b.unseen, b.fmt, b.scale) for b in wanting]
-    parts |= _parts(job, more, executor, request.jobs, lambda elements: advance(0))
+    parts = _parts(job, [shown for shown, _ in blocks], executor, request.jobs, advance)
+    tries = {shown: _tries(request, job, shown, parts) for shown, _ in blocks}
+    wanting = [b for b in blocks if b[1].contenders and any(lacking(t, tries[b[0]]) for t in tries[b[0]])]
+    parts |= _parts(job, [unseen for _, unseen in wanting], executor, request.jobs, lambda elements: advance(0))
     results = []
-    for b in blocks:
-        others = _tries(request, job, b, b.unseen, parts) if b in wanting else []
-        again = partial(_again, job, b)
+    for shown, unseen in blocks:
+        others = _tries(request, job, unseen, parts) if (shown, unseen) in wanting else []
+        again = partial(_again, job, shown)
         advance(0)
-        results += explained([*tries[b], *others], len(b.shown), again, job.fmts[b.fmt], request.compute)
+        results += explained([*tries[shown], *others], len(tries[shown]), again, job.fmts[shown.fmt], request.compute)
     return results
 
 
-Parts = dict[tuple[int, int, int], Part]
-"""By the places of contender, format and scale in the job."""
-
-
-def _parts(job: Job, todo: Iterable[Iterable[Chunk]], executor: Executor | None, jobs: int, advance: Advance) -> Parts:
-    """What all these chunks come to."""
-    parts: Parts = {}
-    for chunk, found in done(job, chain.from_iterable(todo), executor, 4 * jobs, advance):
-        for contender, part in zip(chunk.contenders, found, strict=True):
-            key = contender, chunk.fmt, chunk.scale
-            parts[key] = parts[key] + part if key in parts else part
+def _parts(
+    job: Job, blocks: Sequence[Block], executor: Executor | None, jobs: int, advance: Advance
+) -> dict[Block, list[Part]]:
+    """What every block comes to."""
+    parts: dict[Block, list[Part]] = {}
+    for _, found in done(job, chunks(job, blocks), executor, 4 * jobs, advance):
+        for block, more in found:
+            known = parts.get(block)
+            parts[block] = more if known is None else [a + b for a, b in zip(known, more, strict=True)]
     return parts
 
 
-def _again(job: Job, block: _Block, row: int) -> tuple[Floats, NDArray[np.int64] | None]:
-    rows = job.rows(range(row, row + 1), job.contenders[block.shown[0]], job.fmts[block.fmt], job.scales[block.scale])
+def _again(job: Job, block: Block, row: int) -> tuple[Floats, NDArray[np.int64] | None]:
+    rows = job.rows(
+        range(row, row + 1), job.contenders[block.contenders[0]], job.fmts[block.fmt], job.scales[block.scale]
+    )
     return rows.logits, rows.labels
 
 
-def _tries(request: Request, job: Job, block: _Block, contenders: Sequence[int], parts: Parts) -> list[Try]:
+def _tries(request: Request, job: Job, block: Block, parts: Mapping[Block, list[Part]]) -> list[Try]:
     fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
     precise = partial(_precise, job, block, {})
     tries = []
-    for i in contenders:
-        contender, (tally, returned) = job.contenders[i], parts[i, block.fmt, block.scale]
+    for i, (tally, returned) in zip(block.contenders, parts[block], strict=True):
+        contender = job.contenders[i]
         tally = replace(
             tally,
             worst=tally.worst and precise(tally.worst),
@@ -264,11 +250,11 @@ def _tries(request: Request, job: Job, block: _Block, contenders: Sequence[int],
     return tries
 
 
-def _precise(job: Job, block: _Block, known: dict[int, Reference], element: Element) -> Element:
+def _precise(job: Job, block: Block, known: dict[int, Reference], element: Element) -> Element:
     """The element with a truth of all the digits that are shown: formats of few bits are measured against fewer."""
     row = -element.minus_row
     if row not in known:
-        contender, fmt = job.contenders[block.shown[0]], job.fmts[block.fmt]
+        contender, fmt = job.contenders[block.contenders[0]], job.fmts[block.fmt]
         rows = job.rows(range(row, row + 1), contender, fmt, job.scales[block.scale])
         ladder = "precise" if job.reference == "auto" else job.reference
         known[row] = reference(contender.operation, rows.logits, rows.labels, fmt, rows.lost, ladder=ladder)

@@ -14,7 +14,7 @@ import pytest
 from overflowscope import cases, sources
 from overflowscope.errors import InputError
 from overflowscope.studies import chunks as module
-from overflowscope.studies.chunks import Chunk, Job, Part, chunks, done, work, workers
+from overflowscope.studies.chunks import Block, Chunk, Job, Part, chunks, done, work, workers
 from overflowscope.studies.compare import Request, run
 from overflowscope.tally import Tally
 
@@ -59,18 +59,23 @@ def test_nor_on_how_the_rows_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(asked).to_dict() == whole
 
 
+BLOCKS = [Block((0, 2), 1, 0), Block((5,), 0, 1)]
+
+
 def test_chunks_are_small_and_cover_every_row_once() -> None:
-    source = sources.drawn("normal", 0, 1000, 300)
-    found = list(chunks(source, (0, 2), 1, 0))
+    own = job(request(source=sources.drawn("normal", 0, 1000, 300)))
+    found = list(chunks(own, BLOCKS))
     assert [c.start for c in found] == [0, *(c.stop for c in found[:-1])]
     assert found[-1].stop == 1000
     assert len(found) > 3
-    assert all(c[:3] == ((0, 2), 1, 0) and len(pickle.dumps(c)) < 200 for c in found)
+    assert all(c.blocks == tuple(BLOCKS) and len(pickle.dumps(c)) < 300 for c in found)
+    assert len(list(chunks(replace(own, reference="mpmath"), BLOCKS))) > 10 * len(found)
+    assert not list(chunks(own, []))
 
 
 def test_results_come_in_the_order_of_the_chunks_from_any_executor(monkeypatch: pytest.MonkeyPatch) -> None:
-    todo = list(chunks(sources.drawn("normal", 0, 900, 500), (0,), 0, 0))
     own = job(request(source=sources.drawn("normal", 0, 900, 500)))
+    todo = list(chunks(own, BLOCKS))
     alone = list(done(own, todo, None, 1, lambda n: None))
     monkeypatch.setattr(module, "_JOB", [own])
     advanced: list[int] = []
@@ -78,14 +83,30 @@ def test_results_come_in_the_order_of_the_chunks_from_any_executor(monkeypatch: 
         together = list(done(own, todo, pool, 4, advanced.append))
     assert [c for c, _ in together] == todo
     assert together == alone
-    assert sum(advanced) == 900 * 500
+    assert [block for block, _ in together[0][1]] == BLOCKS
+    assert sum(advanced) == 900 * 500 * len(BLOCKS)
+
+
+def test_rows_are_drawn_once_for_all_formats() -> None:
+    source, asked = sources.drawn("normal", 0, 50, 20), []
+
+    def counted(rows: range, fmt: Any) -> Any:
+        asked.append(rows)
+        return source.logits(rows, fmt)
+
+    own = job(request(source=replace(source, logits=counted)))
+    work(own, Chunk(tuple(BLOCKS), 0, 30))
+    assert asked == [range(30)]
+    work(replace(own, source=replace(own.source, distribution="ordinal")), Chunk(tuple(BLOCKS), 0, 30))
+    assert len(asked) == 3
 
 
 def test_a_chunk_without_a_counted_row_is_empty() -> None:
     source = sources.drawn("normal", 0, 4, 3)
     own = job(request(source=sources.labelled(source, np.full(4, -100), "here")))
     place = next(i for i, c in enumerate(own.contenders) if c.operation.takes_labels)
-    assert work(own, Chunk((place,), 0, 0, 0, 4)) == [Part(Tally(), "")]
+    block = Block((place,), 0, 0)
+    assert work(own, Chunk((block,), 0, 4)) == [(block, [Part(Tally(), "")])]
 
 
 def broken(logits: Any) -> Any:
