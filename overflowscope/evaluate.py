@@ -43,7 +43,7 @@ def evaluate(
     whatever the host program asked of ``np.seterr``.
     """
     with np.errstate(all="ignore"):
-        x = to_array(logits, fmt).astype(computing(fmt, compute).dtype)
+        x = to_array(logits, fmt).astype(computing(fmt, compute).dtype, copy=False)
         result = run(np, *operation.arguments(x, labels))
         values = result.astype(np.float64)
     if result.dtype != fmt.dtype:

@@ -117,12 +117,21 @@ def round_to(values: Floats, fmt: Format) -> Floats:
     values = np.asarray(values, dtype=np.float64)
     if fmt.name == "float64":
         return values
-    finite = np.isfinite(values)
-    mantissa, exponent = np.frexp(np.where(finite, values, 0.0))
-    # |mantissa| < 1 has 53 bits, so this is exact.
-    significand = np.abs(np.ldexp(mantissa, 53)).astype(np.int64)
-    rounded = round_parts(significand, exponent.astype(np.int64) - 53, np.zeros(values.shape, np.bool_), fmt)
-    return np.where(finite, np.copysign(rounded, values), values)
+    # Lemma. Let 2**e <= |x| < 2**(e + 1), q = max(e, emin) - p + 1 the exponent of x's quantum, and S = 2**(q + 52).
+    # As |x| < 2**(q + p) <= S, |x| + S lies in [S, 2 S], where doubles are 2**q apart and S is an even multiple of
+    # 2**q: the sum is S plus |x| rounded to a multiple of 2**q, ties to even, and subtracting S is exact. For e > emax
+    # the S of emax is taken, which leaves a number of 2**(emax + 1) or more not below that. p <= 52, for all but
+    # float64; zeros and subnormal doubles have e < emin; inf and nan stay through both steps.
+    magnitude = np.abs(values.ravel())
+    with np.errstate(all="ignore"):
+        s = np.clip(magnitude.view(np.int64) >> 52, 1023 + fmt.emin, 1023 + fmt.emax)
+        s += 53 - fmt.precision
+        s <<= 52
+        shift = s.view(np.float64)
+        magnitude += shift
+        magnitude -= shift
+    magnitude[magnitude > fmt.largest] = np.inf
+    return np.copysign(magnitude.reshape(values.shape), values)
 
 
 def round_fraction(value: Fraction, fmt: Format) -> float:
