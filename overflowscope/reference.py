@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from overflowscope.arithmetic.intervals import Indeterminate
 from overflowscope.catalogue import Operation
 from overflowscope.formats import Floats, Format
+from overflowscope.memory import keep_freed
 from overflowscope.records import Reference, State
 from overflowscope.rungs import LARGE, Found, Settled, by_balls, by_intervals
 
@@ -22,10 +23,6 @@ BATCH = 4096
 BALLS, INTERVALS = 1, 2
 LADDERS = ("auto", "mpmath")
 """What can be asked for: the fastest rungs first, or intervals alone."""
-
-# The C library of most Linux systems gives a freed block back to the kernel, and takes it again page by page, until one
-# larger has been freed; from then on it keeps blocks of that size. Arrays of a chunk are then a third as expensive.
-np.empty(2**21)
 
 Rung = Callable[[Operation, tuple[Any, ...], Format], tuple[Found, Settled]]
 
@@ -45,6 +42,7 @@ def reference(
     computed for them. Rows with nan are undefined; rows with infinities have the limits that the operation states.
     ``ladder`` is "auto", "mpmath" for intervals alone, or "precise" for two words in every format.
     """
+    keep_freed()
     truth = _blank(operation.shape(logits), fmt)
     rows = np.arange(len(logits))
     lost = np.zeros(len(logits), np.bool_) if lost_rows is None else lost_rows

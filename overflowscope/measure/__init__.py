@@ -7,7 +7,6 @@ elements of a block in a few passes and leaves those that its lemma does not cov
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from overflowscope.formats import Floats
 from overflowscope.measure._errors import HUGE, errors, measured_errors, scaled
 from overflowscope.measure._outcomes import classify, counts, is_failure, is_plain
 from overflowscope.measure._probabilities import of_rows
+from overflowscope.memory import keep_freed
 from overflowscope.records import FAILURES, Evaluation, Outcome, Reference, State
 from overflowscope.tally import Element, Extreme, Sample, Tally
 
@@ -31,7 +31,7 @@ def measure(
     ``logits`` (rows, classes) are the numbers of the format that went in; ``probabilities`` asks for the measures of
     rows that sum to 1 as well; ``numbers`` (rows,) are the numbers of the rows in the whole input.
     """
-    _keep_freed_memory()
+    keep_freed()
     raw = evaluation.values
     got = _overflowed_nan(raw, truth)
     with np.errstate(all="ignore"):
@@ -64,18 +64,6 @@ def measure(
     fields, off = of_rows(got, logits, truth, units, numbers)
     sound = ~is_failure(outcome).any(-1) if tally.rows_failed else True
     return replace(tally, **fields, rows_failed=tally.rows_failed + int(np.count_nonzero(off & sound)))
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed for the next block, where it is glibc; elsewhere this does nothing.
-
-    Freeing an allocation of its own mapping (of at most 32 MiB) makes that size the one below which glibc serves from
-    its heap, and twice that what it leaves free at the end of it (mallopt(3), M_MMAP_THRESHOLD). Otherwise each
-    temporary of a block may be given back to the system and faulted in anew, which was found to double the time. The
-    memory here is never touched.
-    """
-    np.empty(2**22 - 2**13)
 
 
 def _overflowed_nan(got: Floats, truth: Reference) -> Floats:
