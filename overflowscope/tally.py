@@ -94,6 +94,13 @@ class Histogram(Mapping[int, int]):
     def __len__(self) -> int:
         return int(np.count_nonzero(self.counts)) + (self.zeros > 0)
 
+    def at(self, rank: int) -> int | None:
+        """The bin of the number of that rank, the smallest having rank 1; None where there are fewer."""
+        if rank <= self.zeros:
+            return self.ZERO
+        place = int(np.searchsorted(np.cumsum(self.counts), rank - self.zeros))
+        return self.lowest + place if place < self.counts.size else None
+
     @classmethod
     def middle(cls, key: int) -> float:
         """The middle of a bin."""
@@ -136,11 +143,8 @@ class Sample:
     def quantile(self, share: float) -> float | None:
         """Of the finite ones: the middle of the bin that holds the number of rank ceil(share * count); None of none."""
         rank = max(1, math.ceil(share * self.count))
-        for key, count in self.histogram.items():
-            rank -= count
-            if rank <= 0:
-                return Histogram.middle(key)
-        return None
+        key = self.histogram.at(rank)
+        return None if key is None else Histogram.middle(key)
 
 
 def exact_sum(values: Floats) -> Fraction:
