@@ -350,7 +350,10 @@ def _total(x: BallArray) -> BallArray:
         exponent = np.where(exponent == NOWHERE, 0, exponent)
         factor = power_of_two(x.exponent - exponent)
         hi, lo, radius = hi * factor, None if lo is None else lo * factor, radius * factor
-        dropped = n * TINY * ((lead - exponent < -800) & _nonzero(x)).any(axis=-1, keepdims=True)
+        gap = lead - exponent
+        dropped = n * TINY * ((gap < -800) & _nonzero(x)).any(axis=-1, keepdims=True)
+        # As in _aligned: nothing is scaled up by more than 2**1000.
+        dropped = np.where((_nonzero(x) & (x.exponent - exponent > 1000)).any(axis=-1, keepdims=True), np.inf, dropped)
     # NumPy's own sum of n numbers of one sign is off by n u of it at most.
     sums = [np.sum(np.broadcast_to(v, x.shape), axis=-1, keepdims=True) for v in (radius, np.abs(hi))]
     around, magnitude = (v * (1 + n * 2.0**-52) for v in sums)
