@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+MOST = 10**12
+"""More logits than this are refused at once."""
+
+
+class Rows(Protocol):
+    """Rows of numbers, wherever they lie: an array of float64, or a record that reads them on demand.
+
+    ``shape`` is (rows, classes); ``[start:stop]`` is a C-contiguous float64 array of these rows. What is not in memory
+    is small and can be pickled for another process of this machine; slicing it raises InputError where the bytes
+    are no longer those that were checked.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -16,7 +34,7 @@ class Logits:
     leading axes were flattened into rows (``()`` for a single vector); ``sha256`` is of the source's bytes.
     """
 
-    values: NDArray[np.float64]
+    values: Rows
     labels: NDArray[np.int64] | None
     leading: tuple[int, ...]
     source: str

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from overflowscope import draws
 from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import Floats
-from overflowscope.inputs import Logits
-
-MOST = 10**12
-"""More logits than this are refused at once."""
+from overflowscope.inputs import MOST, Logits
 
 Labels = NDArray[np.int64]
 

@@ -35,8 +35,6 @@ Refused = Callable[..., str]
         ("null", ["null is no row of logits"]),
         ('{"scores": [1]}', ["no key 'logits'", "'scores'"]),
         ('{"logits": [[1, 2], [3, 4]], "labels": [0]}', ["one label for every row", "2 rows have 1"]),
-        ("1 2 3", ["invalid JSON", "line 1, column 3"]),
-        ("\x1b[31m", ["invalid JSON", "line 1, column 1"]),
     ],
 )
 def test_text_that_is_no_logits(here: Path, refused: Refused, text: str, says: list[str]) -> None:
