@@ -78,6 +78,7 @@ def test_rows(text: str, values: Any, labels: list[int] | None) -> None:
         ("1,2\n3,NA\n", ["'NA' is no number", "nan is written nan"]),
         ("1,2\n3,1_000\n", ["'1_000' is no number (line 2, column 2)"]),
         ("1,2\n3,٣\n", ["'٣' is no number (line 2, column 2)"]),
+        ("1,2\n3,\u00a04\n", ["no number (line 2, column 2)"]),
         ("1,2\n3,0x10\n", ["'0x10' is no number"]),
         ("1,2\n3,1e400\n", ["1e400 is beyond float64 (line 2, column 2)", "write inf"]),
         ("1,2\n-inf," + "9" * 5000, ["99999999999999999999... (5000 characters) is beyond float64 (line 2, column 2)"]),

@@ -78,14 +78,14 @@ class _Table:
         if not names:
             raise InputError("no numbers: every line is a comment")
         self.width, self.label = len(names), _label_column(names, self.number)
-        if self.label is None and any(NUMBER.fullmatch(name.strip()) for name in names):
+        if self.label is None and any(NUMBER.fullmatch(name.strip(text.BLANK)) for name in names):
             self._begun.append((self.number, names))
             return
         first = next(self._lines, None)
         if first is None:
-            what = f"neither JSON nor numbers with commas between them: {shown(names[0].strip())}"
+            what = f"neither JSON nor numbers with commas between them: {shown(names[0].strip(text.BLANK))}"
             raise InputError(what, where=f"line {self.number}")
-        blank = next((i for i, name in enumerate(names) if not name.strip()), None)
+        blank = next((i for i, name in enumerate(names) if not name.strip(text.BLANK)), None)
         if blank is not None:
             raise InputError(f"column {blank + 1} has no name", hint=BARE_PANDAS, where=f"line {self.number}")
         self._begun.append(first)
@@ -103,12 +103,12 @@ class _Table:
     def refuse_counted_names(self) -> None:
         """Raises InputError where the first line is 0, 1, 2, ... and the next holds more than whole numbers."""
         number, cells = self.first
-        if number != self.number or [c.strip() for c in cells] != [str(i) for i in range(len(cells))]:
+        if number != self.number or [c.strip(text.BLANK) for c in cells] != [str(i) for i in range(len(cells))]:
             return
         second = next(self._lines, None)
         if second is not None:
             self._begun.append(second)
-            if not all(WHOLE.fullmatch(c.strip()) for c in second[1]):
+            if not all(WHOLE.fullmatch(c.strip(text.BLANK)) for c in second[1]):
                 what = f"the numbers 0 to {len(cells) - 1} look like the names of the columns, not like logits"
                 hint = f"{BARE_PANDAS}; logits would be written 0.0"
                 raise InputError(what, hint=hint, where=f"line {number}")
@@ -145,7 +145,7 @@ def _unquoted(line: str, separator: str, number: int) -> list[str]:
 
 
 def _label_column(names: list[str], number: int) -> int | None:
-    found = [i for i, name in enumerate(names) if name.strip().lower() in ("label", "labels")]
+    found = [i for i, name in enumerate(names) if name.strip(text.BLANK).lower() in ("label", "labels")]
     if len(found) > 1:
         raise InputError(f"{len(found)} columns are called label", where=f"line {number}")
     return found[0] if found else None
@@ -165,13 +165,15 @@ def _numbers(cells: list[str], label: int | None) -> NDArray[np.float64]:
         beyond = [i for i, v in enumerate(values) if math.isinf(v) and "inf" not in cells[i].lower()]
         if beyond:
             hint, where = "write inf if that is meant", _column(beyond[0], label)
-            raise InputError(f"{shown(Literal(cells[beyond[0]].strip()))} is beyond float64", where=where, hint=hint)
+            raise InputError(
+                f"{shown(Literal(cells[beyond[0]].strip(text.BLANK)))} is beyond float64", where=where, hint=hint
+            )
     return np.array(values)
 
 
 def _no_number(cells: list[str], label: int | None) -> InputError:
-    i = next(i for i, cell in enumerate(cells) if not NUMBER.fullmatch(cell.strip()))
-    cell, hint = cells[i].strip(), None
+    i = next(i for i, cell in enumerate(cells) if not NUMBER.fullmatch(cell.strip(text.BLANK)))
+    cell, hint = cells[i].strip(text.BLANK), None
     if not cell:
         hint = "no separator stands at the end of a line" if i == len(cells) - 1 else None
         return InputError("an empty cell", where=_column(i, label), hint=hint)
@@ -185,7 +187,7 @@ def _no_number(cells: list[str], label: int | None) -> InputError:
 
 
 def _label(cell: str, column: int) -> int:
-    cell = cell.strip()
+    cell = cell.strip(text.BLANK)
     try:
         value = int(cell) if WHOLE.fullmatch(cell) else float(cell) if NUMBER.fullmatch(cell) else math.nan
     except ValueError:
