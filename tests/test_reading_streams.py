@@ -171,6 +171,7 @@ def left() -> set[str]:
     return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("overflowscope-")}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("with_proc", [True, False])
 def test_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_proc: bool) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -183,6 +184,11 @@ def test_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wit
     process.start()
     process.join()
     assert process.exitcode == 0
+    if not (child := os.fork()):
+        del found
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
     np.testing.assert_array_equal(found.values[59:60], MATRIX[59:])
     del found
     gc.collect()
@@ -192,10 +198,21 @@ def test_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wit
     assert not left()
 
 
+def test_a_pickled_record_is_small_and_owns_nothing() -> None:
+    values = read_logits("-", stdin=Pipe(KINDS["lines"])).values
+    assert isinstance(values, Stored)
+    assert values.spool is not None
+    data = pickle.dumps(values)
+    assert pickle.loads(data).spool is None
+    assert pickle.loads(data) == values
+    assert len(data) < 400
+
+
 def _sum(rows: Any) -> float:
     return float(rows[0:60].sum())
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_other_processes_read_what_was_put_aside(method: str) -> None:
     found = read_logits("-", stdin=Pipe(KINDS["csv"]))
@@ -277,6 +294,16 @@ def test_a_file_that_changes_is_no_wrong_number(tmp_path: Path, change: str) -> 
     message = refused(lambda: source.logits(range(3, 5)))
     assert message.startswith(f"{path}: ")
     assert ("cannot be read any more" if change == "gone" else "the file has changed since it was opened") in message
+
+
+def test_a_file_that_ends_early_though_its_stamp_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(KINDS["npy"])
+    found = read_logits(str(path))
+    os.truncate(path, 700)
+    assert isinstance(found.values, Stored)
+    monkeypatch.setattr(stored, "stamp", lambda handle: found.values.stamp)
+    assert "the file has changed since it was opened" in refused(lambda: found.values[40:60])
 
 
 def test_a_file_that_changes_while_it_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,6 +496,10 @@ def test_the_last_line_is_checked_and_named() -> None:
     assert "1e400 is beyond float64 (line 61, row 60, column 6)" in refused(lambda: read_logits("-", stdin=Pipe(bad)))
     bad = KINDS["lines"] + b"[1, 2, 3, 4, 5, 6]"
     assert "row 60 has 6 values, row 0 has 7 (line 61)" in refused(lambda: read_logits("-", stdin=Pipe(bad)))
+    for byte, says in ((b"\xff", "byte {}"), (b"\0", "byte {} is zero")):
+        bad = KINDS["lines"] + b"[1, " + byte + b"]"
+        at = says.format(len(KINDS["lines"]) + 4)
+        assert f"file ({at})" in refused(lambda bad=bad: read_logits("-", stdin=Pipe(bad)))
     # Two lines that would say something together.
     for two in (b"[1, 2, 3, 4\n5, 6, 7], [1, 2, 3, 4, 5, 6, 7]", b"[1,2,3,4,5,6,7],[1,2,3,4,5,6,7]\n "):
         bad = KINDS["lines"] + two + b"\n"
@@ -520,6 +551,26 @@ def test_a_regular_file_that_says_it_is_empty() -> None:
     if not os.path.exists("/proc/self/status"):
         pytest.skip("no /proc")
     assert "line 2" in refused(lambda: read_logits("/proc/self/status"))
+
+
+def test_a_pipe_that_does_not_wait_is_not_cut_short() -> None:
+    class Impatient(Pipe):
+        def read(self, n: int = -1) -> Any:
+            return super().read(n) or None
+
+    message = refused(lambda: read_logits("-", stdin=Impatient(b"[1, 2]\n[3, 4]\n")))
+    assert message == "<stdin>: standard input does not wait for data; give a file, or an ordinary pipe"
+
+
+def test_a_deleted_file_through_its_descriptor(tmp_path: Path) -> None:
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("no /proc")
+    with open(tmp_path / "x.npy", "w+b") as file:
+        file.write(KINDS["npy"])
+        file.flush()
+        os.unlink(tmp_path / "x.npy")
+        found = read_logits(f"/proc/self/fd/{file.fileno()}")
+    np.testing.assert_array_equal(found.values[0:60], MATRIX)
 
 
 # Memory

@@ -43,7 +43,7 @@ class Origin:
         if path is not None:
             found = stamp(file.fileno())
             # Files of /proc are regular and say that they are empty.
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and found[2]:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and found[2] and _is_at(os.path.realpath(path), found):
                 self.path, self.stamp, self.size = os.path.realpath(path), found, found[2]
         # What was read from the file and not handed out: from _at on.
         self._ahead, self._at = b"", 0
@@ -60,7 +60,7 @@ class Origin:
         """The next n bytes, or what is left of them."""
         data = self._ahead[self._at : self._at + n]
         self._at += len(data)
-        if len(data) < n:
+        if self._at == len(self._ahead):
             self._ahead, self._at = b"", 0
             data += self._next(n - len(data))
         self.position += len(data)
@@ -116,13 +116,24 @@ class Origin:
         parts = []
         try:
             # Pipes and unbuffered files hand out less than they are asked for.
-            while n > 0 and (data := self._file.read(n)):
+            while n > 0 and (data := self._file.read(n)) != b"":
+                if data is None:
+                    raise InputError("standard input does not wait for data", hint="give a file, or an ordinary pipe")
                 parts.append(data)
                 n -= len(data)
                 self._hash.update(data)
         except OSError as error:
             raise unreadable(error) from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _is_at(path: str, seen: Stamp) -> bool:
+    """Whether the file can be opened there again. One that was deleted cannot, though /dev/stdin may lead to it."""
+    try:
+        with open(path, "rb") as file:
+            return stamp(file.fileno()) == seen
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -35,9 +35,10 @@ def lines(origin: Origin, limit: int) -> Iterator[tuple[int, str]]:
 
 def whole(origin: Origin, limit: int, what: str, hint: str | None = None) -> str:
     """All of the text. Raises InputError as ``lines`` does."""
-    data = bytes(origin.whole(limit, what, hint))
+    data = origin.whole(limit, what, hint)
     mark = 3 if data.startswith(codecs.BOM_UTF8) else 0
-    text = _decoded(data[mark:], mark)
+    del data[:mark]
+    text = _decoded(data, mark)
     if not text.strip(BLANK + "\n"):
         raise InputError("the file holds nothing but white space")
     return text
@@ -60,7 +61,7 @@ def first_line(origin: Origin, limit: int) -> str | None:
         size *= 4
 
 
-def _decoded(data: bytes, start: int) -> str:
+def _decoded(data: bytes | bytearray, start: int) -> str:
     if b"\0" in data:
         raise InputError(NO_TEXT, where=f"byte {start + data.index(0)} is zero")
     try:
