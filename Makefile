@@ -1,7 +1,10 @@
 # PYTHON is a virtual environment's, with overflowscope[dev] installed.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check fix bench
+# Seconds of fuzzing.
+FUZZ ?= 60
+
+.PHONY: check fix bench fuzz
 
 check:
 	$(PYTHON) -m ruff check .
@@ -15,3 +18,6 @@ fix:
 
 bench:
 	$(PYTHON) benchmarks/startup.py
+
+fuzz:
+	$(PYTHON) -W error tests/fuzz/fuzz_reading.py $(FUZZ)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from overflowscope import catalogue, formats
 from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, printable, unknown
@@ -88,3 +90,11 @@ def chosen_formats(dtypes: str | Sequence[str] | None) -> list[Format]:
     for fmt in found:
         _ = fmt.dtype
     return found
+
+
+def chosen_scales(scale: float | Sequence[float]) -> tuple[float, ...]:
+    """One number or several, as float64. Raises InputError for what is no number."""
+    try:
+        return tuple(float(s) for s in np.atleast_1d(np.asarray(scale, np.float64)))
+    except (TypeError, ValueError):
+        raise InputError(f"a scale that is no number: {scale!r}") from None

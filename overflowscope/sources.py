@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from overflowscope import draws
 from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import FORMATS, Floats, Format
-from overflowscope.inputs import Logits
-
-MOST = 10**12
-"""More logits than this are refused at once."""
+from overflowscope.inputs import MOST, Logits, Rows
 
 BLOCK = 2**16
 """Logits in a block of rows, about."""
@@ -68,7 +65,7 @@ def given(logits: Logits, seed: int) -> Source:
         labels_from="seed",
         logits=partial(_values, logits.values),
         labels=partial(draws.draw_labels, seed, classes),
-        sha256=lambda: logits.sha256,
+        sha256=partial(str, logits.sha256),
     )
     return source if logits.labels is None else labelled(source, logits.labels, "input")
 
@@ -119,8 +116,9 @@ def count_labelled(source: Source, ignore_index: int) -> int:
     return counted
 
 
-def _values(array: Floats, rows: range, fmt: Format) -> Floats:
-    return array[rows.start : rows.stop]
+def _values(given: Rows, rows: range, fmt: Format) -> Floats:
+    values: Floats = given[rows.start : rows.stop]
+    return values
 
 
 def _slice(array: Any, rows: range) -> Any:

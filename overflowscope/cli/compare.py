@@ -75,7 +75,7 @@ MANY = 10**6
 def command(form: str | None, as_json: bool, output: str | None, color: str, debug: bool, **asked: Any) -> None:
     """Measure formulations of softmax and cross-entropy against certified truth.
 
-    INPUT is a file of logits (.npy, .npz, .safetensors, JSON, JSON lines) or - for standard input; without it the
+    INPUT is a file of logits (.npy, .npz, .safetensors, JSON, JSON lines, CSV) or - for standard input; without it the
     logits are random. The exit status is 0 whatever is found.
 
     \b

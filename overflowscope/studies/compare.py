@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from overflowscope import __version__, cases, formats, sources
+from overflowscope import __version__, cases, sources
 from overflowscope.cases import Contender
 from overflowscope.environment import environment
 from overflowscope.errors import InputError, unknown
 from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
-from overflowscope.inputs import Logits
+from overflowscope.inputs import of_arrays
 from overflowscope.records import FirstFailure, InputSummary, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
 from overflowscope.sources import Source
@@ -80,7 +79,7 @@ def compare(
     intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
     of the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
-    given = _given(logits, labels)
+    given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
     return run(
@@ -89,7 +88,7 @@ def compare(
             contenders=cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations]),
             fmts=cases.chosen_formats(dtypes),
             compute=None if compute is None else cases.chosen_formats([compute])[0],
-            scales=_numbers(scale),
+            scales=cases.chosen_scales(scale),
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
@@ -99,35 +98,8 @@ def compare(
     )
 
 
-def _numbers(scale: float | Sequence[float]) -> tuple[float, ...]:
-    try:
-        return tuple(float(s) for s in np.atleast_1d(np.asarray(scale, np.float64)))
-    except (TypeError, ValueError):
-        raise InputError(f"a scale that is no number: {scale!r}") from None
-
-
 def _spec(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
-
-
-def _given(logits: ArrayLike, labels: ArrayLike | None) -> Logits:
-    try:
-        array = np.asarray(logits)
-    except ValueError as error:
-        raise InputError(f"logits that are no array: {error}") from None
-    if array.ndim == 0 or not array.size:
-        raise InputError(f"no logits: an array of shape {array.shape}", hint="(rows, classes) is wanted")
-    if array.dtype.kind not in "fiu" and array.dtype.name not in formats.FORMATS:
-        raise InputError(f"logits of dtype {array.dtype.name}", hint="real numbers are wanted")
-    values = np.ascontiguousarray(array.astype(np.float64).reshape(-1, array.shape[-1]))
-    checked = None
-    if labels is not None:
-        classes = np.asarray(labels)
-        if classes.dtype.kind not in "iu" or classes.size != len(values):
-            raise InputError(f"labels of dtype {classes.dtype.name}, {classes.size} for {len(values)} rows")
-        checked = classes.astype(np.int64).ravel()
-    digest = hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
-    return Logits(values, checked, array.shape[:-1], "array", digest)
 
 
 def run(request: Request, advance: Advance = lambda elements: None) -> Report:

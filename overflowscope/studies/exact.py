@@ -18,10 +18,10 @@ from overflowscope.catalogue import Operation
 from overflowscope.environment import environment
 from overflowscope.errors import InputError
 from overflowscope.formats import Floats, Format
+from overflowscope.inputs import of_arrays
 from overflowscope.records import Exact, ExactValues, InputSummary
 from overflowscope.rows import held
 from overflowscope.sources import Source
-from overflowscope.studies import compare
 
 SCHEMA = "overflowscope.exact/1"
 MOST_DIGITS = 1000
@@ -75,11 +75,11 @@ def exact(
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
     return run(
         Request(
-            source=sources.given(compare._given(logits, labels), seed),
+            source=sources.given(of_arrays(logits, labels), seed),
             operations=cases.chosen_operations(operations or ("softmax",)),
             fmts=cases.chosen_formats(dtypes or ("float64",)),
             digits=digits,
-            scales=compare._numbers(scale),
+            scales=cases.chosen_scales(scale),
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,

@@ -167,12 +167,6 @@ def test_the_builtin_formats_need_no_package(monkeypatch: pytest.MonkeyPatch, fo
     assert document["environment"]["ml_dtypes"] is None
 
 
-def test_safetensors_whose_package_is_missing(here: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    (here / "in.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    assert refused("compare", "in.safetensors").endswith("needs the package safetensors; pip install safetensors")
-
-
 def test_outputs_that_cannot_be_written_are_found_before_the_work(
     here: Path, logits: Path, refused: Refused, idle: None
 ) -> None:
