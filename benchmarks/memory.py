@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py [FOLDER]
 
-Writes up to 2.5 GiB into FOLDER (the system's temporary folder unless given) and removes it. The peak is of the sum over
+Writes up to 2.5 GiB into FOLDER (or the temporary folder) and removes it. The peak is of the sum over
 all processes, sampled from /proc; what they share counts in each.
 """
 
