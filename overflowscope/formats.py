@@ -117,12 +117,20 @@ def round_to(values: Floats, fmt: Format) -> Floats:
     values = np.asarray(values, dtype=np.float64)
     if fmt.name == "float64":
         return values
-    finite = np.isfinite(values)
-    mantissa, exponent = np.frexp(np.where(finite, values, 0.0))
-    # |mantissa| < 1 has 53 bits, so this is exact.
-    significand = np.abs(np.ldexp(mantissa, 53)).astype(np.int64)
-    rounded = round_parts(significand, exponent.astype(np.int64) - 53, np.zeros(values.shape, np.bool_), fmt)
-    return np.where(finite, np.copysign(rounded, values), values)
+    # Lemma: with q the quantum of |v| in the format, 2**(max(e, emin) - p + 1) for 2**e <= |v| < 2**(e + 1), and p <= 24,
+    # 1.5 * 2**52 q + |v| lies in [2**52 q, 2**53 q), where doubles are the multiples of q. So the one rounding of that
+    # sum takes |v| to the nearest multiple of q, ties to the even one (1.5 * 2**52 is even), and taking the constant
+    # off again is exact. What is beyond 2**(emax + 2) becomes an infinity, as does 2**(emax + 2) itself.
+    with np.errstate(all="ignore"):
+        magnitude = np.minimum(np.abs(values), math.ldexp(1.0, fmt.emax + 2))
+        binade = (magnitude.view(np.int64) & _EXPONENT).view(np.float64)
+        constant = np.maximum(binade, fmt.smallest_normal) * math.ldexp(1.5, 53 - fmt.precision)
+        rounded = (magnitude + constant) - constant
+        return np.asarray(np.copysign(np.where(rounded > fmt.largest, np.inf, rounded), values))
+
+
+_EXPONENT = np.int64(0x7FF << 52)
+"""The bits of a double that hold its exponent: alone, a power of two (0 for a subnormal, inf for nan)."""
 
 
 def round_fraction(value: Fraction, fmt: Format) -> float:
