@@ -11,6 +11,7 @@ intervals (``mpmath.iv``) trust them, keep one global precision, and have a log1
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -20,6 +21,7 @@ from mpmath.libmp import (
     finf,
     fnan,
     fninf,
+    fnone,
     fone,
     from_float,
     from_int,
@@ -32,6 +34,9 @@ from mpmath.libmp import (
     mpf_log,
     mpf_mul,
     mpf_neg,
+    mpf_shift,
+    mpf_sub,
+    to_int,
 )
 from numpy.typing import NDArray
 
@@ -146,6 +151,30 @@ class Arithmetic:
         low, high = self._log1p_of(a[0]), self._log1p_of(a[1])
         return low[0], high[1], low[2] or a[2], high[3] or a[3]
 
+    def exp2(self, a: Element) -> Element:
+        """2 to the power; exact at integers."""
+        if a[0] == a[1]:
+            return self._exp2_of(a[0])
+        low, high = self._exp2_of(a[0]), self._exp2_of(a[1])
+        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+
+    def expm1(self, a: Element) -> Element:
+        """exp(t) - 1. Lemma: t < exp(t) - 1 < t/(1-t) for t < 1 but 0 (exp(-t) > 1 - t)."""
+        if a[0] == a[1]:
+            return self._expm1_of(a[0])
+        low, high = self._expm1_of(a[0]), self._expm1_of(a[1])
+        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+
+    @functools.cached_property
+    def ln2(self) -> Element:
+        """log(2)."""
+        return self._log_of(from_int(2))
+
+    @property
+    def log2e(self) -> Element:
+        """log2(e) = 1/log(2)."""
+        return self.divide((fone, fone, False, False), self.ln2)
+
     def maximum(self, a: Element, b: Element) -> Element:
         lo = a if less(b[0], a[0]) else b
         hi = a if less(b[1], a[1]) else b
@@ -172,6 +201,30 @@ class Arithmetic:
         # 1 + t is exact, and its log keeps the working precision relative to itself: log(1 + t) is about t or
         # larger, while mpmath's log has a *relative* error, near 1 too.
         return self._log_of(mpf_add(fone, t))
+
+    def _exp2_of(self, x: Raw) -> Element:
+        if x in (finf, fninf):
+            return self._exp_of(x)
+        # x = n + f, both exact: |f| <= 1/2, and f is x where x is tiny.
+        n = to_int(x, "n")
+        f = mpf_sub(x, from_int(n))
+        if f == fzero:
+            return (mpf_shift(fone, n),) * 2 + (False, False)
+        low, high, _, _ = self.exp(self.multiply((f, f, False, False), self.ln2))
+        return mpf_shift(low, n), mpf_shift(high, n), True, True
+
+    def _expm1_of(self, t: Raw) -> Element:
+        if t in (fzero, finf):
+            return t, t, False, False
+        if t == fninf:
+            return fnone, fnone, False, False
+        size = t[2] + t[3]
+        if size < -self.bits:
+            # |t| < 2**-bits: the lemma's two ends are within a relative 2**(1 - bits) of one another.
+            return t, mpf_div(t, mpf_sub(fone, t, self.bits, DOWN if not t[0] else UP), self.bits, UP), True, True
+        # exp(t) is 1 + t and more: as many further bits as leading ones cancel.
+        low, high, _, _ = Arithmetic(self.bits + max(0, 2 - size))._exp_of(t)
+        return mpf_sub(low, fone, self.bits, DOWN), mpf_sub(high, fone, self.bits, UP), True, True
 
     def _widened(self, x: Raw) -> Element:
         """A transcendental value from mpmath at bits + GUARD, with 2**(GUARD - SLACK) of its last units either way."""
@@ -217,7 +270,9 @@ class IntervalArray:
         return self.elements.shape
 
     def constant(self, value: str) -> IntervalArray:
-        """The enclosure of an exact decimal or rational number, without axes."""
+        """The enclosure of an exact decimal or rational number, or of "ln2" or "log2e", without axes."""
+        if value in ("ln2", "log2e"):
+            return self._like(_boxed(getattr(self.arithmetic, value)))
         number = Fraction(value)
         parts = [point(0.0) if n == 0 else (from_int(n),) * 2 + (False, False) for n in number.as_integer_ratio()]
         return self._like(_boxed(self.arithmetic.divide(parts[0], parts[1])))
@@ -281,6 +336,15 @@ class Intervals:
 
     def log1p(self, x: IntervalArray) -> IntervalArray:
         return x._map(self.arithmetic.log1p)
+
+    def exp2(self, x: IntervalArray) -> IntervalArray:
+        return x._map(self.arithmetic.exp2)
+
+    def expm1(self, x: IntervalArray) -> IntervalArray:
+        return x._map(self.arithmetic.expm1)
+
+    def maximum(self, a: IntervalArray, b: IntervalArray) -> IntervalArray:
+        return a._map(self.arithmetic.maximum, b)
 
     def max(self, x: IntervalArray, axis: int, keepdims: bool = False) -> IntervalArray:
         return self._reduce(self.arithmetic.maximum, x, axis, keepdims)
