@@ -67,6 +67,10 @@ class Format:
         """log of half the smallest value: exp rounds to 0 below it."""
         return (self.emin - self.precision) * math.log(2.0)
 
+    def holds(self, other: Format) -> bool:
+        """Whether every finite number of the other format is one of this."""
+        return self.precision >= other.precision and self.emax >= other.emax and self.emin <= other.emin
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype. Raises InputError where the package that brings it is not installed."""
@@ -117,7 +121,7 @@ def round_to(values: Floats, fmt: Format) -> Floats:
     values = np.asarray(values, dtype=np.float64)
     if fmt.name == "float64":
         return values
-    # Lemma: with q the quantum of |v| in the format, 2**(max(e, emin) - p + 1) for 2**e <= |v| < 2**(e + 1), and p <= 24,
+    # Lemma: with q the quantum of |v|, 2**(max(e, emin) - p + 1) for 2**e <= |v| < 2**(e + 1), and p <= 24,
     # 1.5 * 2**52 q + |v| lies in [2**52 q, 2**53 q), where doubles are the multiples of q. So the one rounding of that
     # sum takes |v| to the nearest multiple of q, ties to the even one (1.5 * 2**52 is even), and taking the constant
     # off again is exact. What is beyond 2**(emax + 2) becomes an infinity, as does 2**(emax + 2) itself.

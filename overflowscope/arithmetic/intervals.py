@@ -128,42 +128,27 @@ class Arithmetic:
         )
 
     def exp(self, a: Element) -> Element:
-        if a[0] == a[1]:
-            return self._exp_of(a[0])
-        low, high = self._exp_of(a[0]), self._exp_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._exp_of, a)
 
     def log(self, a: Element) -> Element:
         """Of numbers >= 0; log(0) = -inf. Raises Indeterminate where the enclosure reaches below 0."""
         if a[0][0]:
             raise Indeterminate("log of a negative number")
-        if a[0] == a[1]:
-            return self._log_of(a[0])
-        low, high = self._log_of(a[0]), self._log_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._log_of, a)
 
     def log1p(self, a: Element) -> Element:
         """Of numbers > -1. Lemma: t/(1+t) <= log(1+t) <= t, strictly for t != 0 (log is concave)."""
         if not less(from_int(-1), a[0]):
             raise Indeterminate("log1p at or below -1")
-        if a[0] == a[1]:
-            return self._log1p_of(a[0])
-        low, high = self._log1p_of(a[0]), self._log1p_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._log1p_of, a)
 
     def exp2(self, a: Element) -> Element:
         """2 to the power; exact at integers."""
-        if a[0] == a[1]:
-            return self._exp2_of(a[0])
-        low, high = self._exp2_of(a[0]), self._exp2_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._exp2_of, a)
 
     def expm1(self, a: Element) -> Element:
         """exp(t) - 1. Lemma: t < exp(t) - 1 < t/(1-t) for t < 1 but 0 (exp(-t) > 1 - t)."""
-        if a[0] == a[1]:
-            return self._expm1_of(a[0])
-        low, high = self._expm1_of(a[0]), self._expm1_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._expm1_of, a)
 
     @functools.cached_property
     def ln2(self) -> Element:
@@ -234,6 +219,13 @@ class Arithmetic:
         slack = 1 << (GUARD - SLACK)
         small, large = from_man_exp(man - slack, exponent), from_man_exp(man + slack, exponent)
         return (mpf_neg(large), mpf_neg(small), True, True) if sign else (small, large, True, True)
+
+
+def _increasing(function: Callable[[Raw], Element], a: Element) -> Element:
+    if a[0] == a[1]:
+        return function(a[0])
+    low, high = function(a[0]), function(a[1])
+    return low[0], high[1], low[2] or a[2], high[3] or a[3]
 
 
 def _absorbed(total: Raw, a: Raw, b: Raw) -> bool:
@@ -312,6 +304,11 @@ def _boxed(element: Any) -> NDArray[Any]:
     return box
 
 
+def _each(name: str) -> Callable[[Intervals, IntervalArray], IntervalArray]:
+    """Arithmetic's function of that name, element by element."""
+    return lambda self, x: x._map(getattr(self.arithmetic, name))
+
+
 class Intervals:
     """The namespace: the primitives over IntervalArray, at ``bits`` of working precision.
 
@@ -319,6 +316,7 @@ class Intervals:
     """
 
     arange = staticmethod(np.arange)
+    exp, exp2, expm1, log, log1p = map(_each, ("exp", "exp2", "expm1", "log", "log1p"))
 
     def __init__(self, bits: int):
         self.arithmetic = Arithmetic(bits)
@@ -327,21 +325,6 @@ class Intervals:
         """The numbers that doubles are, exactly."""
         elements = np.frompyfunc(point, 1, 1)(np.asarray(values, np.float64))
         return IntervalArray(elements if isinstance(elements, np.ndarray) else _boxed(elements), self.arithmetic)
-
-    def exp(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.exp)
-
-    def log(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.log)
-
-    def log1p(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.log1p)
-
-    def exp2(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.exp2)
-
-    def expm1(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.expm1)
 
     def maximum(self, a: IntervalArray, b: IntervalArray) -> IntervalArray:
         return a._map(self.arithmetic.maximum, b)

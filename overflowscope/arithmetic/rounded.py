@@ -155,7 +155,8 @@ def _scaled(r: Floats, k: NDArray[np.int64]) -> Floats:
     what came before by |r|: less than 1.02 v in all. Table and product: 2 v. Together less than 3.6 v < 2**-51.
     """
     p = 1 + r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120)))))
-    return np.ldexp(_powers()[k & 63] * p, (k >> 6).astype(np.int32))
+    value: Floats = np.ldexp(_powers()[k & 63] * p, (k >> 6).astype(np.int32))
+    return value
 
 
 def _exp(x: Floats) -> Floats:
@@ -210,7 +211,8 @@ def _log(x: Floats) -> Floats:
     low = m < 0.7071
     m, e = np.where(low, 2 * m, m), e - low
     j = np.rint(128 * m)
-    return e * LN2 + (_logs()[j.astype(np.int64)] + _log1p_series((m - j / 128) / (j / 128)))
+    value: Floats = e * LN2 + (_logs()[j.astype(np.int64)] + _log1p_series((m - j / 128) / (j / 128)))
+    return value
 
 
 def _log1p(x: Floats) -> Floats:

@@ -51,6 +51,13 @@ if TYPE_CHECKING:
 @click.option(
     "--compute", metavar="DTYPE", help="Cast up to this format, run there, round once: what half-precision kernels do."
 )
+@click.option(
+    "--arithmetic", metavar="NAME", default="native", help="native (NumPy's own) or strict [default: native]."
+)
+@click.option(
+    "--sum-order", metavar="NAME", help="Of strict sums: sequential, pairwise or kahan [default: sequential]."
+)
+@click.option("--accumulator", metavar="DTYPE", help="Format in which strict sums run [default: the working one].")
 @inputs
 @click.option("--format", "form", metavar="NAME", help="table, json, csv or markdown [default: table].")
 @click.option("--json", "as_json", is_flag=True, help="--format json.")
@@ -107,4 +114,5 @@ def _request(asked: dict[str, Any]) -> Request:
         shift=asked["shift"],
         ignore_index=asked["ignore_index"],
         seed=asked["seed"],
+        model=cases.chosen_model(asked["arithmetic"], asked["sum_order"], asked["accumulator"]),
     )

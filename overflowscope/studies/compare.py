@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from overflowscope import __version__, cases, formats, sources
+from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
 from overflowscope.environment import environment
 from overflowscope.errors import InputError
@@ -32,7 +33,10 @@ SCHEMA = "overflowscope.compare/1"
 
 @dataclass(frozen=True)
 class Request:
-    """A comparison to make: every contender in every format at every scale, on one source of logits."""
+    """A comparison to make: every contender in every format at every scale, on one source of logits.
+
+    Without a ``model`` the arithmetic is NumPy's own, with one it is strict.
+    """
 
     source: Source
     contenders: Sequence[Contender]
@@ -44,6 +48,7 @@ class Request:
     seed: int | None = 0
     reference: str = "auto"
     jobs: int = 1
+    model: Model | None = None
 
     @property
     def elements(self) -> int:
@@ -61,6 +66,9 @@ def compare(
     implementations: Sequence[Callable[..., Any]] = (),
     dtypes: str | Sequence[str] | None = None,
     compute: str | None = None,
+    arithmetic: str = "native",
+    sum_order: str | None = None,
+    accumulator: str | None = None,
     scale: float | Sequence[float] = 1.0,
     shift: float = 0.0,
     seed: int = 0,
@@ -73,7 +81,9 @@ def compare(
     named). ``labels`` are integers of shape (...), drawn from ``seed`` where absent; rows labelled ``ignore_index`` are
     left out of cross_entropy. ``operations``, ``formulations`` name what to run (``overflowscope list``);
     ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named
-    (softmax unless said). ``compute`` names a wider format to compute in. Raises InputError. Source of the measures:
+    (softmax unless said). ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every step
+    to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential unless
+    said) in the format ``accumulator`` (the working one unless said). Raises InputError. Source of the measures:
     Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
     given = _given(logits, labels)
@@ -89,6 +99,7 @@ def compare(
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
+            model=cases.chosen_model(arithmetic, sum_order, accumulator),
         )
     )
 
@@ -198,6 +209,7 @@ def _job(request: Request, blocks: Sequence[_Block]) -> Job:
         ignore_index=request.ignore_index,
         compute=request.compute,
         reference=request.reference,
+        model=request.model,
     )
 
 
@@ -215,7 +227,7 @@ def _measured(
         others = _tries(request, job, b, b.unseen, parts) if b in wanting else []
         again = partial(_again, job, b)
         advance(0)
-        results += explained([*tries[b], *others], len(b.shown), again, job.fmts[b.fmt], request.compute)
+        results += explained([*tries[b], *others], len(b.shown), again, job.fmts[b.fmt], request.compute, request.model)
     return results
 
 
@@ -258,6 +270,7 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
         per_class=contender.operation.per_class,
         probabilities=contender.operation.probabilities,
         leading=request.source.leading,
+        model=request.model,
     )
 
 
