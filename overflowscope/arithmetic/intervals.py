@@ -5,8 +5,8 @@ each of them whether it is known to be missed, strictly. The flags cost little a
 m - x_y + log1p(s) lies *strictly* above the tie m - x_y, however small log1p(s) is.
 
 Of mpmath only the correctly rounded +, -, x, / with directed rounding are taken as they are. Its exp and log are not
-correctly rounded at their working precision, so they are run with ``GUARD`` further bits and widened; its own
-intervals (``mpmath.iv``) trust them, keep one global precision, and have a log1p that misses the truth.
+correctly rounded, so they are run with ``GUARD`` further bits and widened; its own intervals (``mpmath.iv``) trust
+them, keep one global precision, and have a log1p that misses the truth.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ SLACK = 8
 """They are taken to be within 2**(GUARD - SLACK) units in the last of those bits: 4096 where mpmath aims at one."""
 
 DOWN, UP = "f", "c"
+_BY_SIZE = functools.cmp_to_key(mpf_cmp)
 LINE: Element = (fninf, finf, False, False)
 
 
@@ -109,7 +110,7 @@ class Arithmetic:
         ends = [(x, y) for x in a[:2] for y in b[:2]]
         lows = [mpf_mul(x, y, self.bits, DOWN) for x, y in ends]
         highs = [mpf_mul(x, y, self.bits, UP) for x, y in ends]
-        return _least(lows), _greatest(highs), False, False
+        return min(lows, key=_BY_SIZE), max(highs, key=_BY_SIZE), False, False
 
     def divide(self, a: Element, b: Element) -> Element:
         if _infinite(a, b):
@@ -147,7 +148,7 @@ class Arithmetic:
         return _increasing(self._exp2_of, a)
 
     def expm1(self, a: Element) -> Element:
-        """exp(t) - 1. Lemma: t < exp(t) - 1 < t/(1-t) for t < 1 but 0 (exp(-t) > 1 - t)."""
+        """exp(t) - 1. Lemma: t < exp(t) - 1 < t/(1-t) for t < 1 but 0, for exp(-t) > 1 - t."""
         return _increasing(self._expm1_of, a)
 
     @functools.cached_property
@@ -191,7 +192,7 @@ class Arithmetic:
         if x in (finf, fninf):
             return self._exp_of(x)
         # x = n + f, both exact: |f| <= 1/2, and f is x where x is tiny.
-        n = to_int(x, "n")
+        n = int(to_int(x, "n"))
         f = mpf_sub(x, from_int(n))
         if f == fzero:
             return (mpf_shift(fone, n),) * 2 + (False, False)
@@ -235,18 +236,6 @@ def _absorbed(total: Raw, a: Raw, b: Raw) -> bool:
 
 def _infinite(*elements: Element) -> bool:
     return any(end in (finf, fninf) for e in elements for end in e[:2])
-
-
-def _least(raws: list[Raw]) -> Raw:
-    least = raws[0]
-    for raw in raws[1:]:
-        least = raw if less(raw, least) else least
-    return least
-
-
-def _greatest(raws: list[Raw]) -> Raw:
-    greatest: Raw = mpf_neg(_least([mpf_neg(r) for r in raws]))
-    return greatest
 
 
 class IntervalArray:
