@@ -15,3 +15,4 @@ fix:
 
 bench:
 	$(PYTHON) benchmarks/startup.py
+	$(PYTHON) benchmarks/bounds.py
