@@ -2,11 +2,11 @@
 
     python benchmarks/bounds.py [ROWS]
 
-A line per bound: the rows within its premises (nothing overflows; every exp normal; B < 0.9), the largest error as a share
-of B/(1 - B), and how many rows break it, which must be none. Rows have 2 to 50 classes, spreads of 0.01 to 20, and for
-a third each their largest logit, their logsumexp, or nothing in particular near 0. Errors are taken against float64, where
-m + log1p(s) is within 2**-44 and softmax within 2**-45: at most 2**-32 of any bound, so a share above 1 - 2**-30 counts as
-broken.
+A line per bound: the rows within its premises (nothing overflows; every exp normal; B < 0.9), the largest error as a
+share of B/(1 - B), and how many rows break it, which must be none. Rows have 2 to 50 classes, spreads of 0.01 to 20,
+and for a third each their largest logit, their logsumexp, or nothing in particular near 0. Errors are taken against
+float64, where m + log1p(s) is within 2**-44, and softmax and the loss within 2**-45 of themselves: at most 2**-32 of a
+bound (none is below 2u = 2**-10), so a share above 1 - 2**-30 counts as broken.
 """
 
 from __future__ import annotations
