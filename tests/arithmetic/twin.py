@@ -21,7 +21,7 @@ def nearest(value: Fraction, fmt: Format) -> float:
     quantum = Fraction(2) ** (max(e, fmt.emin) - fmt.precision + 1)
     rounded = round(value / quantum) * quantum
     if abs(rounded) > Fraction(fmt.largest):
-        return math.copysign(math.inf, value) if fmt.has_infinity else math.nan
+        return (math.inf if value > 0 else -math.inf) if fmt.has_infinity else math.nan
     return float(rounded)
 
 
