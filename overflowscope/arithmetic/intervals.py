@@ -192,8 +192,7 @@ class Arithmetic:
         if x in (finf, fninf):
             return self._exp_of(x)
         # x = n + f, both exact: |f| <= 1/2, and f is x where x is tiny.
-        n = int(to_int(x, "n"))
-        f = mpf_sub(x, from_int(n))
+        f = mpf_sub(x, from_int(n := int(to_int(x, "n"))))
         if f == fzero:
             return (mpf_shift(fone, n),) * 2 + (False, False)
         low, high, _, _ = self.exp(self.multiply((f, f, False, False), self.ln2))
@@ -205,8 +204,7 @@ class Arithmetic:
         if t == fninf:
             return fnone, fnone, False, False
         size = t[2] + t[3]
-        if size < -self.bits:
-            # |t| < 2**-bits: the lemma's two ends are within a relative 2**(1 - bits) of one another.
+        if size < -self.bits:  # by the lemma, as log1p
             return t, mpf_div(t, mpf_sub(fone, t, self.bits, DOWN if not t[0] else UP), self.bits, UP), True, True
         # exp(t) is 1 + t and more: as many further bits as leading ones cancel.
         low, high, _, _ = Arithmetic(self.bits + max(0, 2 - size))._exp_of(t)
