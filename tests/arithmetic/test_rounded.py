@@ -115,6 +115,20 @@ def test_almost_everything_is_decided_by_doubles(monkeypatch: pytest.MonkeyPatch
     assert sum(asked) < 10
 
 
+@pytest.mark.parametrize("off", [0.99, -0.99])
+@pytest.mark.parametrize("name", ["exp", "expm1", "exp2"])
+def test_doubles_as_far_off_as_they_may_be_decide_nothing_wrongly(
+    name: str, off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exp(2**-24) is 2**-49 above the midpoint 1 + 2**-24 of float32, exp2(-150) one itself."""
+    f32, function = FORMATS["float32"], FUNCTIONS[name]
+    monkeypatch.setitem(FUNCTIONS, name, lambda x: function(x) * (1 + off * ERROR))
+    x = numbers_of(name, f32, 300, seed=2)
+    np.testing.assert_array_equal(correctly_rounded(name, x, f32), by_mpfr(name, x, f32))
+    x = np.array([2.0**-24, -(2.0**-25), -150.0, -151.0, -149.0])
+    np.testing.assert_array_equal(correctly_rounded(name, x, f32), by_mpfr(name, x, f32))
+
+
 def test_exp2_of_integers_is_exact_and_ties_go_to_even() -> None:
     f16 = FORMATS["float16"]
     x = np.arange(-30.0, 17.0)
