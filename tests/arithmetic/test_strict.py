@@ -141,6 +141,8 @@ def test_plain_numbers_are_rounded_to_the_format() -> None:
     assert (x + 1e-12).numbers.tolist() == [1, 3]
     assert (1 / 3 * x).numbers.tolist() == [third, float(np.float16(3 * third))]
     assert (np.float64(1 / 3) + xp.asarray(0.0)).numbers == third
+    assert (x * 2049).numbers.tolist() == [2048, 6144]
+    assert (x / 3 == 1 / 3).tolist() == [True, False]
     assert np.maximum(x, 2.0001).numbers.tolist() == [2, 3]
     assert np.where(x > 2, x, 1 / 3).numbers.tolist() == [third, 3]
     assert np.clip(x, 1.5, None).numbers.tolist() == [1.5, 3]

@@ -102,6 +102,13 @@ def test_the_accumulator_takes_terms_and_partial_sums(order: str, accumulator: s
         assert same(xp.sum(xp.asarray(x), axis=-1).numbers, np.array(wanted))
 
 
+def test_terms_are_rounded_to_the_accumulator_once() -> None:
+    """ml_dtypes goes through float32, where 1 + 2**-8 + 2**-40 is a tie."""
+    pytest.importorskip("ml_dtypes")
+    xp = Strict(FORMATS["float64"], "sequential", FORMATS["bfloat16"])
+    assert float(xp.sum(xp.asarray([1 + 2.0**-8 + 2.0**-40]))) == 1 + 2.0**-7
+
+
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
 def test_all_pairs_of_small_formats_are_added_right(name: str) -> None:
     """In their dtype itself, on which the sums rest."""
