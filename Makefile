@@ -1,7 +1,10 @@
 # PYTHON is a virtual environment's, with overflowscope[dev] installed.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check fix bench
+# Seconds of fuzzing.
+FUZZ ?= 60
+
+.PHONY: check fix bench fuzz
 
 check:
 	$(PYTHON) -m ruff check .
@@ -16,3 +19,6 @@ fix:
 bench:
 	$(PYTHON) benchmarks/startup.py
 	$(PYTHON) benchmarks/bounds.py
+
+fuzz:
+	$(PYTHON) -W error tests/fuzz/fuzz_reading.py $(FUZZ)

@@ -1,6 +1,7 @@
 """Which softmax survives: floating-point formulations measured against certified truth.
 
-The command line is ``overflowscope compare``; ``compare`` here is the same for arrays, and gives a Report.
+The command line is ``overflowscope compare``; ``compare`` here is the same for arrays, and gives a Report;
+``exact`` gives the true values themselves.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ if TYPE_CHECKING:
     from overflowscope.errors import InputError
     from overflowscope.records import Measurement, Report
     from overflowscope.studies.compare import compare
+    from overflowscope.studies.exact import exact
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Measurement", "Report", "__version__", "compare"]
+__all__ = ["InputError", "Measurement", "Report", "__version__", "compare", "exact"]
 
 _HOMES = {
     "InputError": "overflowscope.errors",
     "Measurement": "overflowscope.records",
     "Report": "overflowscope.records",
     "compare": "overflowscope.studies.compare",
+    "exact": "overflowscope.studies.exact",
 }
 
 

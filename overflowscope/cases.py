@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from overflowscope import catalogue, formats
 from overflowscope.arithmetic.strict import Model
 from overflowscope.arithmetic.sums import ORDERS
@@ -44,7 +46,7 @@ def contenders(
     Both may hold "all". A name that one of the operations has need not exist in the others, but an
     operation left without any is an error where operations were named. Raises InputError for unknown names.
     """
-    chosen = [catalogue.named(n) for n in _names(operations or OPERATIONS, catalogue.operations())]
+    chosen = chosen_operations(operations or OPERATIONS)
     known = dict.fromkeys(f for op in chosen for f in op.formulations)
     wanted = _names(formulations or FORMULATIONS, known)
     for name in wanted:
@@ -64,6 +66,11 @@ def contenders(
     extra = [Contender(target, None, spec, checked(spec, function, target)) for spec, function in implementations]
     at = max((i + 1 for i, c in enumerate(found) if c.operation is target), default=0)
     return found[:at] + extra + found[at:]
+
+
+def chosen_operations(operations: str | Sequence[str]) -> list[Operation]:
+    """The operations of these names, or all. Raises InputError for unknown ones."""
+    return [catalogue.named(n) for n in _names(operations, catalogue.operations())]
 
 
 def unseen(contenders: Sequence[Contender]) -> list[Contender]:
@@ -102,3 +109,11 @@ def chosen_model(arithmetic: str, order: str | None, accumulator: str | None) ->
     if order is not None and order not in ORDERS:
         raise unknown("order of sums", order, ORDERS)
     return Model(order or "sequential", None if accumulator is None else chosen_formats([accumulator])[0])
+
+
+def chosen_scales(scale: float | Sequence[float]) -> tuple[float, ...]:
+    """One number or several, as float64. Raises InputError for what is no number."""
+    try:
+        return tuple(float(s) for s in np.atleast_1d(np.asarray(scale, np.float64)))
+    except (TypeError, ValueError):
+        raise InputError(f"a scale that is no number: {scale!r}") from None

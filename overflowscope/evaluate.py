@@ -31,7 +31,7 @@ def given(logits: Floats, fmt: Format, compute: Format | None, model: Model | No
     """The namespace that an implementation runs in, and the logits as its array."""
     working = computing(fmt, compute)
     if model is None:
-        return np, to_array(logits, fmt).astype(working.dtype)
+        return np, to_array(logits, fmt).astype(working.dtype, copy=False)
     xp = model.on(working)
     return xp, xp.asarray(logits)
 

@@ -121,20 +121,21 @@ def round_to(values: Floats, fmt: Format) -> Floats:
     values = np.asarray(values, dtype=np.float64)
     if fmt.name == "float64":
         return values
-    # Lemma: with q the quantum of |v|, 2**(max(e, emin) - p + 1) for 2**e <= |v| < 2**(e + 1), and p <= 24,
-    # 1.5 * 2**52 q + |v| lies in [2**52 q, 2**53 q), where doubles are the multiples of q. So the one rounding of that
-    # sum takes |v| to the nearest multiple of q, ties to the even one (1.5 * 2**52 is even), and taking the constant
-    # off again is exact. What is beyond 2**(emax + 2) becomes an infinity, as does 2**(emax + 2) itself.
+    # Lemma. Let 2**e <= |x| < 2**(e + 1), q = max(e, emin) - p + 1 the exponent of x's quantum, and S = 2**(q + 52).
+    # As |x| < 2**(q + p) <= S, |x| + S lies in [S, 2 S], where doubles are 2**q apart and S is an even multiple of
+    # 2**q: the sum is S plus |x| rounded to a multiple of 2**q, ties to even, and subtracting S is exact. For e > emax
+    # the S of emax is taken, which leaves a number of 2**(emax + 1) or more not below that. p <= 52, for all but
+    # float64; zeros and subnormal doubles have e < emin; inf and nan stay through both steps.
+    magnitude = np.abs(values.ravel())
     with np.errstate(all="ignore"):
-        magnitude = np.minimum(np.abs(values), math.ldexp(1.0, fmt.emax + 2))
-        binade = (magnitude.view(np.int64) & _EXPONENT).view(np.float64)
-        constant = np.maximum(binade, fmt.smallest_normal) * math.ldexp(1.5, 53 - fmt.precision)
-        rounded = (magnitude + constant) - constant
-        return np.asarray(np.copysign(np.where(rounded > fmt.largest, np.inf, rounded), values))
-
-
-_EXPONENT = np.int64(0x7FF << 52)
-"""The bits of a double that hold its exponent: alone, a power of two (0 for a subnormal, inf for nan)."""
+        s = np.clip(magnitude.view(np.int64) >> 52, 1023 + fmt.emin, 1023 + fmt.emax)
+        s += 53 - fmt.precision
+        s <<= 52
+        shift = s.view(np.float64)
+        magnitude += shift
+        magnitude -= shift
+    magnitude[magnitude > fmt.largest] = np.inf
+    return np.copysign(magnitude.reshape(values.shape), values)
 
 
 def round_fraction(value: Fraction, fmt: Format) -> float:

@@ -252,6 +252,44 @@ class Report:
         return plain
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExactValues:
+    """The true values of one operation on the logits of one scale as one format holds them, in the input's rows.
+
+    ``values`` has an entry for each row: a string of decimal digits, or a list of one for each class; null where there
+    is none. ``status`` says of each row why: ok, undefined, input_overflow (a logit overflowed on rounding to the
+    format), ignored (by its label) or undecided; three of these are counted too, in rows.
+    """
+
+    operation: str
+    dtype: str
+    scale: float
+    rows: int
+    undefined: int
+    input_overflow: int
+    undecided: int
+    status: tuple[str, ...]
+    values: tuple[str | tuple[str | None, ...] | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact:
+    """True values, correctly rounded to ``digits`` significant decimal digits; ``to_dict()`` is the JSON document."""
+
+    schema: str
+    version: str
+    environment: Mapping[str, str | None]
+    input: InputSummary
+    digits: int
+    results: tuple[ExactValues, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As Report's."""
+        plain = strict(self)
+        assert isinstance(plain, dict)
+        return plain
+
+
 def strict(value: Any) -> Any:
     """A record as plain data in which every number is finite: nan and the infinities become strings."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -28,7 +28,7 @@ def held(source: Source, rows: range, fmt: Format, scale: float, shift: float, i
 
     With an ``ignore_index`` there are labels too, and the rows that have that one are left out.
     """
-    given = source.logits(rows)
+    given = source.logits(rows, fmt)
     numbers, labels = np.arange(rows.start, rows.stop), None
     if ignore_index is not None:
         labels = source.labels(rows)

@@ -7,24 +7,30 @@ import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from overflowscope.records import Report
+from overflowscope.records import Exact, Report
 
 NONFINITE = ["nan", "inf", "-inf"]
 
 
 def compare() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of ``overflowscope compare --json``."""
-    schema = _of(Report)
-    schema["properties"]["schema"] = {"const": "overflowscope.compare/1"}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "overflowscope.compare/1",
-        "title": "overflowscope compare",
-        **schema,
-    }
+    return _document("compare", Report)
 
 
-SCHEMAS = {"compare": compare}
+def exact() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope exact --json``."""
+    return _document("exact", Exact)
+
+
+SCHEMAS = {"compare": compare, "exact": exact}
+
+
+def _document(command: str, record: Any) -> dict[str, Any]:
+    schema = _of(record)
+    name = f"overflowscope.{command}/1"
+    schema["properties"]["schema"] = {"const": name}
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name}
+    return {**about, "title": f"overflowscope {command}", **schema}
 
 
 def _of(kind: Any) -> dict[str, Any]:

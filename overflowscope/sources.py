@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 
 from overflowscope import draws
 from overflowscope.errors import InputError, printable, unknown
-from overflowscope.formats import Floats
-from overflowscope.inputs import Logits
+from overflowscope.formats import FORMATS, Floats, Format
+from overflowscope.inputs import MOST, Logits, Rows
 
-MOST = 10**12
-"""More logits than this are refused at once."""
+BLOCK = 2**16
+"""Logits in a block of rows, about."""
 
 Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows before scale and shift: ``logits(rows)`` is float64 of shape (len(rows), classes), ``labels(rows)`` int64.
+    """Rows before scale and shift: ``logits(rows, fmt)`` is float64 (len(rows), classes), ``labels(rows)`` int64.
 
+    The format matters to the distribution ``ordinal`` alone, which draws from its numbers; nothing is rounded to it.
     ``leading`` is the shape of the input's axes before the classes; ``labels_from`` says whose labels they are.
     """
 
@@ -35,7 +36,7 @@ class Source:
     classes: int
     leading: tuple[int, ...]
     labels_from: str
-    logits: Callable[[range], Floats]
+    logits: Callable[[range, Format], Floats]
     labels: Callable[[range], Labels]
     sha256: Callable[[], str]
 
@@ -62,9 +63,9 @@ def given(logits: Logits, seed: int) -> Source:
         classes=classes,
         leading=logits.leading,
         labels_from="seed",
-        logits=partial(_slice, logits.values),
+        logits=partial(_values, logits.values),
         labels=partial(draws.draw_labels, seed, classes),
-        sha256=lambda: logits.sha256,
+        sha256=partial(str, logits.sha256),
     )
     return source if logits.labels is None else labelled(source, logits.labels, "input")
 
@@ -76,7 +77,21 @@ def labelled(source: Source, labels: Labels, place: str) -> Source:
     return replace(source, labels=partial(_slice, labels), labels_from=printable(place))
 
 
-def blocks(source: Source, elements: int = 2**16) -> Iterable[range]:
+def remembered(source: Source) -> Source:
+    """The source with the logits that it gave last: the same rows may be asked for again, in other formats."""
+    known: dict[tuple[range, Format | None], Floats] = {}
+
+    def logits(rows: range, fmt: Format) -> Floats:
+        key = rows, fmt if source.distribution == "ordinal" else None
+        if key not in known:
+            known.clear()
+            known[key] = source.logits(rows, fmt)
+        return known[key]
+
+    return replace(source, logits=logits)
+
+
+def blocks(source: Source, elements: int = BLOCK) -> Iterable[range]:
     """The rows in blocks of about that many logits."""
     step = max(1, elements // source.classes)
     return (range(start, min(start + step, source.count)) for start in range(0, source.count, step))
@@ -101,14 +116,19 @@ def count_labelled(source: Source, ignore_index: int) -> int:
     return counted
 
 
+def _values(given: Rows, rows: range, fmt: Format) -> Floats:
+    values: Floats = given[rows.start : rows.stop]
+    return values
+
+
 def _slice(array: Any, rows: range) -> Any:
     return array[rows.start : rows.stop]
 
 
-def _digest(logits: Callable[[range], Floats], count: int, classes: int) -> str:
-    """Of all drawn doubles, little-endian, row by row, before scale and shift."""
-    digest = hashlib.sha256()
-    step = max(1, 2**16 // classes)
-    for start in range(0, count, step):
-        digest.update(logits(range(start, min(start + step, count))).astype("<f8").tobytes())
-    return digest.hexdigest()
+def _digest(logits: Callable[[range, Format], Floats], count: int, classes: int) -> str:
+    """Of the first drawn doubles, little-endian, row by row, before scale and shift; of ordinal, those float64 gets.
+
+    They are the rows of the first block: the rest follows from the seed, and drawing it once more would cost as much.
+    """
+    rows = range(min(count, max(1, BLOCK // classes)))
+    return hashlib.sha256(logits(rows, FORMATS["float64"]).astype("<f8").tobytes()).hexdigest()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overflowscope.formats import Floats
 
@@ -31,28 +32,105 @@ class Extreme:
         return Extreme(min(self.min, other.min), max(self.max, other.max))
 
 
+class Histogram(Mapping[int, int]):
+    """How many of some numbers lie in each bin, by its number; those of a stretch of bins as one array.
+
+    The number of a bin is the leading bits of the doubles in it: their exponent's and 6 of their significand's, a
+    subnormal's as if exponents went on below 0. Zeros are in a bin of their own, ZERO.
+    """
+
+    ZERO = -(10**6)
+
+    def __init__(self, lowest: int = 0, counts: NDArray[np.int64] | None = None, zeros: int = 0) -> None:
+        self.lowest, self.zeros = lowest, zeros
+        self.counts = np.zeros(0, np.int64) if counts is None else counts
+
+    @staticmethod
+    def of(values: Floats) -> Histogram:
+        """Of finite numbers that are not negative."""
+        if not values.size:
+            return Histogram()
+        # Positive doubles are in the order of their bits.
+        keys = values.view(np.int64) >> 46
+        lowest, zeros = int(keys.min()), 0
+        if lowest < BINS:
+            positive = values[values > 0]
+            zeros = values.size - positive.size
+            if not positive.size:
+                return Histogram(zeros=zeros)
+            keys = positive.view(np.int64) >> 46
+            subnormal = keys < BINS  # without a leading bit
+            keys[subnormal] = ((positive[subnormal] * 2.0**64).view(np.int64) >> 46) - 64 * BINS
+            lowest = int(keys.min())
+        keys -= lowest
+        return Histogram(lowest, np.bincount(keys), zeros)
+
+    def __add__(self, other: Histogram) -> Histogram:
+        if not self.counts.size or not other.counts.size:
+            one = self if self.counts.size else other
+            return Histogram(one.lowest, one.counts, self.zeros + other.zeros)
+        lowest = min(self.lowest, other.lowest)
+        highest = max(h.lowest + h.counts.size for h in (self, other))
+        counts = np.zeros(highest - lowest, np.int64)
+        for h in (self, other):
+            counts[h.lowest - lowest : h.lowest - lowest + h.counts.size] += h.counts
+        return Histogram(lowest, counts, self.zeros + other.zeros)
+
+    def __getitem__(self, key: int) -> int:
+        count = 0
+        if key == self.ZERO:
+            count = self.zeros
+        elif 0 <= key - self.lowest < self.counts.size:
+            count = int(self.counts[key - self.lowest])
+        if not count:
+            raise KeyError(key)
+        return count
+
+    def __iter__(self) -> Iterator[int]:
+        """The bins that are not empty, in the order of what is in them."""
+        yield from [self.ZERO] if self.zeros else []
+        yield from (np.flatnonzero(self.counts) + self.lowest).tolist()
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.counts)) + (self.zeros > 0)
+
+    def at(self, rank: int) -> int | None:
+        """The bin of the number of that rank, the smallest having rank 1; None where there are fewer."""
+        if rank <= self.zeros:
+            return self.ZERO
+        place = int(np.searchsorted(np.cumsum(self.counts), rank - self.zeros))
+        return self.lowest + place if place < self.counts.size else None
+
+    @classmethod
+    def middle(cls, key: int) -> float:
+        """The middle of a bin."""
+        octave, place = divmod(key, BINS)
+        return 0.0 if key == cls.ZERO else math.ldexp(1 + (place + 0.5) / BINS, octave - 1023)
+
+
 @dataclass(frozen=True)
 class Sample:
     """Non-negative errors: the largest, the exact sum and a histogram of the finite ones, and how many are infinite."""
 
     max: float = -math.inf
     total: Fraction = Fraction(0)
-    histogram: Mapping[int, int] = field(default_factory=dict)
+    histogram: Histogram = field(default_factory=Histogram)
     count: int = 0
     infinite: int = 0
 
     @staticmethod
-    def of(values: Floats) -> Sample:
-        finite = values[np.isfinite(values)]
+    def of(values: Floats, binned: bool = True) -> Sample:
+        """Of numbers without nan; without a histogram, and so without quantiles, where it is not ``binned``."""
         largest = float(values.max()) if values.size else -math.inf
-        return Sample(largest, exact_sum(finite), _histogram(finite), finite.size, values.size - finite.size)
+        finite = values[np.isfinite(values)] if largest == math.inf else values
+        histogram = Histogram.of(finite) if binned else Histogram()
+        return Sample(largest, exact_sum(finite), histogram, finite.size, values.size - finite.size)
 
     def __add__(self, other: Sample) -> Sample:
-        keys = self.histogram.keys() | other.histogram.keys()
         return Sample(
             max(self.max, other.max),
             self.total + other.total,
-            {k: self.histogram.get(k, 0) + other.histogram.get(k, 0) for k in keys},
+            self.histogram + other.histogram,
             self.count + other.count,
             self.infinite + other.infinite,
         )
@@ -65,39 +143,52 @@ class Sample:
     def quantile(self, share: float) -> float | None:
         """Of the finite ones: the middle of the bin that holds the number of rank ceil(share * count); None of none."""
         rank = max(1, math.ceil(share * self.count))
-        for key in sorted(self.histogram):
-            rank -= self.histogram[key]
-            if rank <= 0:
-                return _middle_of(key)
-        return None
-
-
-ZERO_BIN = -(10**6)
-
-
-def _histogram(values: Floats) -> dict[int, int]:
-    mantissa, exponent = np.frexp(values)
-    # The mantissa lies in [1/2, 1): its bin is exact arithmetic, the same everywhere.
-    keys = np.where(values == 0, ZERO_BIN, exponent * BINS + np.floor((mantissa - 0.5) * (2 * BINS)))
-    found, counts = np.unique(keys.astype(np.int64), return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist(), strict=True))
-
-
-def _middle_of(key: int) -> float:
-    octave, place = divmod(key, BINS)
-    return 0.0 if key == ZERO_BIN else math.ldexp(0.5 + (place + 0.5) / (2 * BINS), octave)
+        key = self.histogram.at(rank)
+        return None if key is None else Histogram.middle(key)
 
 
 def exact_sum(values: Floats) -> Fraction:
     """The sum of finite doubles, without rounding.
+
+    The leading bits of all of them are cut off on one grid and added, then those of what is left, until little is
+    left (after Rump, Ogita, Oishi, Accurate floating-point summation I (2008), 3). Let |x| <= 2**m for n numbers x,
+    2 <= n <= 2**l <= 2**50, S = 1.5 2**(m + l) and u = 2**(m + l - 52). S + x lies in the binade of S, of which u is
+    the ulp, hence is rounded to a multiple of u; S less, exactly, it is the multiple of u nearest to x and at most
+    2**m, so that n of them add up to at most 2**52 u: exact in any order. x less it is exact, being the error of an
+    addition, and at most u/2 = 2**(m + l - 53).
+    """
+    total, rest = Fraction(0), values
+    largest = max(float(values.max()), -float(values.min())) if values.size else 0.0
+    if not largest:
+        return total
+    if largest < 2.0**900:
+        grid = max(1, (values.size - 1).bit_length())
+        m = math.frexp(largest)[1]
+        for _ in range(LEVELS):
+            if m + grid < -900:
+                break
+            s = math.ldexp(1.5, m + grid)
+            part = rest + s
+            part -= s
+            total += Fraction(float(part.sum()))
+            rest = np.subtract(rest, part, out=part)
+            m += grid - 53
+        rest = rest[np.flatnonzero(rest != 0)]
+    return total + _sum_by_exponent(rest) if rest.size else total
+
+
+LEVELS = 2
+"""Cuts before what is left is small: the errors of a block seldom have bits further apart."""
+
+
+def _sum_by_exponent(values: Floats) -> Fraction:
+    """``exact_sum`` of any doubles.
 
     Significands are added exponent by exponent as two halves of 27 and 26 bits, whose sums stay exact in a double
     below 2**26 terms.
     """
     total = Fraction(0)
     for part in np.array_split(values, max(1, -(-values.size // 2**25))):
-        if not part.size:
-            continue
         mantissa, exponent = np.frexp(part)
         significand = np.ldexp(mantissa, 53).astype(np.int64)
         lowest = int(exponent.min())
@@ -109,22 +200,37 @@ def exact_sum(values: Floats) -> Fraction:
     return total
 
 
+NARROW = 128
+"""Rows of so few numbers are best kept class by class, as Fortran does: NumPy is slow along short axes."""
+
+
 def row_sums(values: Floats) -> Floats:
     """The sum of each row (the last axis) of non-negative doubles, as if in 100 bits and rounded once.
 
     Halves are added by error-free sums (Knuth, TwoSum), the errors beside them. After L halvings the low parts are
     below L 2**-53 of the sum, and adding them up costs below 2 L**2 2**-106 of it, beside the last rounding's 2**-53.
     """
-    high, low = values, np.zeros_like(values)
+    high, low = values, None
     while (n := high.shape[-1]) > 1:
         half = n // 2
+        if n <= NARROW:
+            high, low = np.asfortranarray(high), None if low is None else np.asfortranarray(low)
         a, b = high[..., :half], high[..., half : 2 * half]
         s = a + b
         t = s - a
-        error = (a - (s - t)) + (b - t) + low[..., :half] + low[..., half : 2 * half]
-        high = np.concatenate([s, high[..., 2 * half :]], axis=-1)
-        low = np.concatenate([error, low[..., 2 * half :]], axis=-1)
-    total: Floats = np.where(np.isfinite(high), high + low, high)[..., 0]
+        error = b - t
+        np.subtract(s, t, out=t)
+        np.subtract(a, t, out=t)
+        error += t
+        if low is not None:
+            error += low[..., :half]
+            error += low[..., half : 2 * half]
+        if n % 2:
+            last = high[..., 2 * half :]
+            error = np.concatenate([error, np.zeros_like(last) if low is None else low[..., 2 * half :]], axis=-1)
+            s = np.concatenate([s, last], axis=-1)
+        high, low = s, error
+    total: Floats = (high if low is None else np.where(np.isfinite(high), high + low, high))[..., 0].copy()
     return total
 
 

@@ -86,10 +86,11 @@ def error_of(read: Callable[..., Any], path: str, **options: Any) -> str:
 
 
 def check(found: Logits, values: Any, leading: tuple[int, ...], labels: list[int] | None = None) -> None:
-    assert found.values.dtype == np.float64
-    assert found.values.flags.c_contiguous
-    assert found.values.ndim == 2
-    np.testing.assert_array_equal(found.values, np.array(values, dtype=np.float64))
+    rows = found.values[: found.values.shape[0]]
+    assert rows.dtype == np.float64
+    assert rows.flags.c_contiguous
+    assert rows.ndim == 2
+    np.testing.assert_array_equal(rows, np.array(values, dtype=np.float64))
     assert found.leading == leading
     if labels is None:
         assert found.labels is None
@@ -183,7 +184,10 @@ def test_separators_of_lines_inside_strings_do_not_split(file: File) -> None:
         ('[["inf", 5], [1e400, 6]]', "1e400 is beyond float64 (row 1, column 0)"),
         (f"[[1], [{10**400}]]", "10000000000000000000... (401 characters) is beyond float64 (row 1, column 0)"),
         ("[1, -" + "9" * 5000 + "]", "-9999999999999999999... (5001 characters) is beyond float64 (index 1)"),
-        ("[1]\n[" + "9" * 5000 + "]", "99999999999999999999... (5000 characters) is beyond float64 (row 1, column 0)"),
+        (
+            "[1]\n[" + "9" * 5000 + "]",
+            "99999999999999999999... (5000 characters) is beyond float64 (line 2, row 1, column 0)",
+        ),
         ('[1, "1e3"]', "'1e3' is no number (index 1); in quotes, only inf, -inf and nan are read"),
         ('[[1, 2], [3, ""]]', "'' is no number (row 1, column 1)"),
         ("[[1, 2], [true, 3]]", "true is no number (row 1, column 0)"),
@@ -192,7 +196,7 @@ def test_separators_of_lines_inside_strings_do_not_split(file: File) -> None:
         ('[[1], [{"a": 1}]]', "an object is no number (row 1, column 0)"),
         ('[{"logits": [1]}]', "an object is no number (index 0)"),
         ("[[[1, 2], [3, null]]]", "null is no number (row (0, 1), column 1)"),
-        ("[1]\n[true]", "true is no number (row 1, column 0)"),
+        ("[1]\n[true]", "true is no number (line 2, row 1, column 0)"),
         ("[[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3]]", "row 2 has 3 values, row 0 has 4; give every row as many values"),
         ("[[1, 2], [3]]", "row 1 has 1 value, row 0 has 2"),
         ("[[1], []]", "row 1 has 0 values, row 0 has 1"),
@@ -209,7 +213,7 @@ def test_separators_of_lines_inside_strings_do_not_split(file: File) -> None:
         ("3", "a single number is no row of logits; a vector is written [1.5, 2.5]"),
         ("NaN", "a single number is no row of logits"),
         ("1e400", "a single number is no row of logits"),
-        ("1.5\n2.5\n", "a single number is no row of logits (row 0); a vector is written [1.5, 2.5]"),
+        ("1.5\n2.5\n", "a single number is no row of logits (line 1); a vector is written [1.5, 2.5]"),
         ("null", "null is no row of logits"),
         ('"inf"', "'inf' is no row of logits"),
         ("true", "true is no row of logits"),
@@ -218,7 +222,7 @@ def test_separators_of_lines_inside_strings_do_not_split(file: File) -> None:
         ("{}", "the object has no key 'logits'; it is empty"),
         ('{"scores": [1], "labels": [0]}', "the object has no key 'logits'; its keys: 'scores', 'labels'"),
         (json.dumps({str(i): i for i in range(11)}), "the object has no key 'logits'; its keys: '0', '1', '2', "),
-        ('[1]\n{"scores": [1]}', "the object has no key 'logits' (row 1); its keys: 'scores'"),
+        ('[1]\n{"scores": [1]}', "the object has no key 'logits' (line 2); its keys: 'scores'"),
         ('{"logits": [1], "logits": [2]}', "the key 'logits' appears twice in one object"),
         ('[1]\n\n{"logits": [1], "logits": [2]}', "the key 'logits' appears twice in one object (line 3)"),
         (
@@ -240,7 +244,7 @@ def test_separators_of_lines_inside_strings_do_not_split(file: File) -> None:
         ('{"a":' * 200_000, "the JSON is nested too deeply"),
         ("[" * 40 + "1" + "]" * 40, "the JSON is nested too deeply"),
         ('{"logits": [[1], [2]], "labels": [0]}', "there must be one label for every row, but the 2 rows have 1"),
-        ('{"logits": [1], "labels": []}', "there must be one label for every row, but the 1 rows have 0"),
+        ('{"logits": [1], "labels": []}', "there must be one label for every row, but the 1 row has 0"),
         ('{"logits": [[1], [2]], "labels": [0, 1.5]}', "1.5 is no integer (label 1)"),
         ('{"logits": [1], "labels": [true]}', "true is no integer (label 0)"),
         ('{"logits": [1], "labels": ["1"]}', "'1' is no integer (label 0)"),
@@ -251,7 +255,7 @@ def test_separators_of_lines_inside_strings_do_not_split(file: File) -> None:
         ('{"logits": [[1], [2]], "labels": [1, -1e25]}', "-10000000000000000905969664 is beyond int64 (label 1)"),
         ('{"logits": [1], "labels": [[1], 2]}', "lists and single labels are mixed (index 1)"),
         ('{"logits": [1], "labels": [[1, 2], [2]]}', "row 1 has 1 label, row 0 has 2"),
-        ('{"logits": [1], "label": 1}\n{"logits": [1]}', "some rows have a label, this one has none (row 1)"),
+        ('{"logits": [1], "label": 1}\n{"logits": [1]}', "some rows have a label, this one has none (line 2, row 1)"),
     ],
 )
 def test_json_refused(file: File, text: str, message: str) -> None:
@@ -266,7 +270,7 @@ def test_json_of_the_most_axes(file: File) -> None:
 def test_a_key_needs_an_object(file: File) -> None:
     assert error_of(read_logits, file("x.json", "[1]"), key="a") == "there is no object with a key 'a', only a list"
     assert error_of(read_logits, file("x.json", "[1]\n[2]"), key="a") == (
-        "there is no object with a key 'a', only a list (row 0)"
+        "there is no object with a key 'a', only a list (line 1)"
     )
 
 
@@ -346,7 +350,7 @@ def test_npy_header_of_python_2_does_not_warn(file: File) -> None:
         (np.array([(1, 2)], dtype="i1,i1"), "the dtype |V2 (structured) is not read"),
         (np.array(["2020-01-01"], dtype="M8[D]"), "the dtype datetime64[D] is not read"),
         (np.array([1], dtype="m8[s]"), "the dtype timedelta64[s] is not read"),
-        (np.zeros(2, dtype="V2"), "this looks like bfloat16 saved as raw bytes; convert it to float32 before saving"),
+        (np.zeros(2, dtype="V2"), "this looks like bfloat16 saved as raw bytes; --dtype bfloat16 alone reads"),
         (np.zeros(2, dtype="V3"), "the dtype |V3 (raw bytes) is not read"),
         (np.array(3.0), "a single number is no row of logits"),
         (np.zeros((0,)), "no logits: the array has shape (0,)"),
@@ -410,7 +414,11 @@ def test_objects_are_never_unpickled(file: File) -> None:
         (npy_with_header("  x\n y"), "the .npy header is damaged: "),
         (npy_with_header("'''"), "the .npy header is damaged: "),
         (npy_with_header("{[]: 1}"), "the .npy header is damaged: "),
-        (npy_with_header("{'descr': '<f1', 'fortran_order': False, 'shape': (3,)}"), "the .npy header is damaged: "),
+        (
+            npy_with_header("{'descr': '<f1', 'fortran_order': False, 'shape': (3,)}"),
+            "this looks like float8_e4m3fn or ",
+        ),
+        (npy_with_header("{'descr': '<f3', 'fortran_order': False, 'shape': (3,)}"), "the .npy header is damaged: "),
         (npy_with_header("{'descr': (), 'fortran_order': False, 'shape': (3,)}"), "the .npy header is damaged: "),
         (
             npy_with_header("{'descr': " + "-" * 9000 + "1, 'fortran_order': False, 'shape': (3,)}"),
@@ -423,23 +431,23 @@ def test_objects_are_never_unpickled(file: File) -> None:
         ),
         (
             npy_with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (True, 1)}", bytes(8)),
-            "the .npy header is damaged: an array cannot have its shape",
+            "the header is damaged: an array cannot have the shape (True, 1)",
         ),
         (
             npy_with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"),
-            "the header promises -8 bytes of data, the file has 0",
+            "the header is damaged: an array cannot have the shape (-1,)",
         ),
         (
             npy_with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1)}", bytes(8)),
-            "the .npy header is damaged: an array cannot have its shape",
+            "the header is damaged: an array cannot have the shape (-1, -1)",
         ),
         (
             npy_with_header(f"{{'descr': '<f8', 'fortran_order': False, 'shape': (0, {2**80})}}"),
-            "the .npy header is damaged: an array cannot have its shape",
+            f"the header is damaged: an array cannot have the shape (0, {2**80})",
         ),
         (
-            npy_with_header(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {(1,) * 70}}}", bytes(8)),
-            "the .npy header is damaged: an array cannot have its shape",
+            npy_with_header(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {(1,) * 65}}}", bytes(8)),
+            "an array of 65 axes is not read",
         ),
     ],
 )
@@ -449,7 +457,7 @@ def test_damaged_npy(file: File, data: bytes, message: str) -> None:
     assert not found.endswith(": ")
     with_place = error_of(read_logits, file("x.npz", zipped(a_npy=data)))
     if data.startswith(b"\x93NUMPY\x01") and len(data) > 10:
-        assert with_place.startswith(message)
+        assert with_place.startswith(message.replace("has 49", "has more"))
     assert "(array 'a')" in with_place
 
 
@@ -539,7 +547,6 @@ def test_damaged_npz(file: File) -> None:
 @pytest.mark.parametrize("name", ["x.safetensors", "x"])
 @pytest.mark.parametrize("kind", ["F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64"])
 def test_safetensors(file: File, name: str, kind: str) -> None:
-    pytest.importorskip("safetensors")
     array = np.array([[1, 2, 3], [4, 5, 6]], dtype=f"<{kind[0].lower()}{int(kind[1:]) // 8}")
     labels = ("labels", "I64", [2], np.array([5, -1]).tobytes())
     data = safetensors_file(("any", kind, [2, 3], array.tobytes()), labels)
@@ -548,7 +555,6 @@ def test_safetensors(file: File, name: str, kind: str) -> None:
 
 
 def test_safetensors_bfloat16(file: File) -> None:
-    pytest.importorskip("safetensors")
     upper = np.array([0x3F80, 0xC020, 0x7F80, 0xFF80, 0x7FC0, 0x0001], dtype="<u2")
     found = read_logits(file("x.safetensors", safetensors_file(("a", "BF16", [3, 1, 2], upper.tobytes()))))
     check(found, [[1, -2.5], [INF, -INF], [NAN, 2.0**-133]], (3, 1))
@@ -562,14 +568,15 @@ def test_safetensors_of_the_package_itself(file: File) -> None:
 
 
 def test_safetensors_refused(file: File) -> None:
-    pytest.importorskip("safetensors")
-    good = safetensors_file(("a", "F32", [2], bytes(8)), ("b", "BOOL", [1], b"\1"), ("c", "F8_E4M3", [1], b"\1"))
+    good = safetensors_file(("a", "F32", [2], bytes(8)), ("b", "BOOL", [1], b"\1"), ("c", "F8_E8M0", [1], b"\1"))
     assert error_of(read_logits, file("x.safetensors", good)).endswith("choose one by its key: a, b, c")
     assert error_of(read_logits, file("x.safetensors", good), key="b").startswith(
         "the dtype BOOL is not read (array 'b')"
     )
-    assert error_of(read_logits, file("x.safetensors", good), key="c").startswith("the dtype F8_E4M3 is not read")
-    assert error_of(read_logits, file("x.safetensors", good[:-1])).startswith("the .safetensors file is damaged: ")
+    assert error_of(read_logits, file("x.safetensors", good), key="c").startswith("the dtype F8_E8M0 is not read")
+    assert error_of(read_logits, file("x.safetensors", good[:-1])) == (
+        "the header promises 10 bytes of data, the file has 9"
+    )
     assert error_of(read_logits, file("x.safetensors", good[:30])).startswith("the .safetensors file is damaged: ")
     assert error_of(read_logits, file("x.safetensors", good[:5])).startswith("not a .safetensors file")
     scalar = safetensors_file(("a", "F32", [], bytes(4)))
@@ -580,7 +587,6 @@ def test_safetensors_refused(file: File) -> None:
 
 
 def test_safetensors_whose_header_length_looks_like_another_mark(file: File) -> None:
-    pytest.importorskip("safetensors")
     base = len(safetensors_file(("a" * 10, "F32", [2], bytes(8)))) - 16
     data = safetensors_file(("a" * (10 + 0x80 - base), "F32", [2], bytes(8)))
     assert data[:1] == b"\x80"
@@ -588,11 +594,9 @@ def test_safetensors_whose_header_length_looks_like_another_mark(file: File) -> 
 
 
 def test_safetensors_without_the_package(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The format is simple enough to be read without it."""
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    path = file("x.safetensors", safetensors_file(("a", "F32", [2], bytes(8))))
-    assert error_of(read_logits, path) == (
-        "reading .safetensors needs the package safetensors; pip install safetensors"
-    )
+    check(read_logits(file("x.safetensors", safetensors_file(("a", "F32", [2], bytes(8))))), [[0, 0]], ())
 
 
 # Names, places, pipes
@@ -716,7 +720,7 @@ def test_labels(file: File, name: str, content: bytes | str, labels: list[int]) 
         ("x.json", "null", "null is no integer (label 0)"),
         ("x.json", '["1"]', "'1' is no integer (label 0)"),
         ("x.json", '{"logits": [1]}', "the object has no key 'labels'; its keys: 'logits'"),
-        ("x.json", '1\n{"logits": [1]}', "the object has no key 'labels' (row 1)"),
+        ("x.json", '1\n{"logits": [1]}', "the object has no key 'labels' (line 2)"),
         ("x.json", "[[1, 2], [3]]", "row 1 has 1 label, row 0 has 2; give every row as many labels"),
         ("x.npy", npy(np.array([True])), "the dtype bool is not read"),
         ("x.npy", npy(np.array([1, NAN])), "nan is no integer (label 1)"),
@@ -799,9 +803,9 @@ def test_only_logits_or_input_errors_come_out(data: bytes) -> None:
         message = str(error)
     else:
         message = "<stdin>: fine"
-        assert found.values.dtype == np.float64
-        assert found.values.flags.c_contiguous
-        assert found.values.size > 0
+        assert found.values[:1].dtype == np.float64
+        assert found.values[:1].flags.c_contiguous
+        assert found.values[:1].size > 0
         assert found.values.shape[0] == math.prod(found.leading)
         assert found.labels is None or (found.labels.dtype == np.int64 and found.labels.shape == found.values.shape[:1])
     assert message.startswith("<stdin>: ")

@@ -124,6 +124,13 @@ def test_the_example_of_ones_own_function_is_found_out_as_shown(clone: Path) -> 
     assert f"; {remedy}" in printed
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the README's commands are for a POSIX shell")
+def test_the_true_values_are_as_shown(clone: Path) -> None:
+    """Digit by digit: they hang on no processor."""
+    command = next(c for c in OURS if "overflowscope exact" in c)
+    assert ("text", shell(command, clone).stdout) in BLOCKS
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_python_examples_run(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(script, str(README), "exec"), {})

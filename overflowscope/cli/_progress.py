@@ -28,11 +28,29 @@ class Meter:
 
     def _show(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            ProgressColumn,
+            Task,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+        from rich.text import Text
+
+        class Speed(ProgressColumn):
+            """Logits a second."""
+
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed
+                return Text("" if speed is None else f"{_short(speed)} logits/s", style="progress.data.speed")
 
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, transient=True)
+        words = TextColumn("{task.description}")
+        self.bar = Progress(
+            words, BarColumn(), TaskProgressColumn(), Speed(), TimeRemainingColumn(), console=console, transient=True
+        )
         self.bar.add_task(f"measuring {self.total:,} logits", total=self.total)
         self.bar.start()
 
@@ -44,3 +62,11 @@ class Meter:
     ) -> None:
         if self.bar is not None:
             self.bar.stop()
+
+
+def _short(number: float) -> str:
+    """Three digits: 950, 12.3k, 4.56M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"

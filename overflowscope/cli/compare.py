@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from overflowscope.cli._inputs import inputs, source
-from overflowscope.cli._options import common, names
+from overflowscope.cli._options import Whole, common, names
 from overflowscope.errors import InputError
 
 if TYPE_CHECKING:
     from overflowscope.studies.compare import Request
+
+
+MANY = 10**6
+"""Logits from which several processes are worth their start."""
 
 
 @click.command("compare")
@@ -59,6 +65,15 @@ if TYPE_CHECKING:
 )
 @click.option("--accumulator", metavar="DTYPE", help="Format in which strict sums run [default: the working one].")
 @inputs
+@click.option(
+    "--reference",
+    metavar="NAME",
+    default="auto",
+    help="auto: the fast truth, and intervals for what it leaves; mpmath: intervals alone [default: auto].",
+)
+@click.option(
+    "--jobs", type=Whole(1, 1024), metavar="N", help="Processes to work in [default: one a core for a million logits]."
+)
 @click.option("--format", "form", metavar="NAME", help="table, json, csv or markdown [default: table].")
 @click.option("--json", "as_json", is_flag=True, help="--format json.")
 @click.option("--output", "-o", metavar="FILE", help="Write there, whole or not at all; - is standard output.")
@@ -67,7 +82,7 @@ if TYPE_CHECKING:
 def command(form: str | None, as_json: bool, output: str | None, color: str, debug: bool, **asked: Any) -> None:
     """Measure formulations of softmax and cross-entropy against certified truth.
 
-    INPUT is a file of logits (.npy, .npz, .safetensors, JSON, JSON lines) or - for standard input; without it the
+    INPUT is a file of logits (.npy, .npz, .safetensors, JSON, JSON lines, CSV) or - for standard input; without it the
     logits are random. The exit status is 0 whatever is found.
 
     \b
@@ -105,7 +120,7 @@ def _request(asked: dict[str, Any]) -> Request:
     contenders = cases.contenders(asked["operations"], asked["formulations"], own)
     fmts = cases.chosen_formats(asked["dtypes"])
     wider = None if compute is None else cases.chosen_formats([compute])[0]
-    return Request(
+    request = Request(
         source=source(asked),
         contenders=contenders,
         fmts=fmts,
@@ -115,4 +130,13 @@ def _request(asked: dict[str, Any]) -> Request:
         ignore_index=asked["ignore_index"],
         seed=asked["seed"],
         model=cases.chosen_model(asked["arithmetic"], asked["sum_order"], asked["accumulator"]),
+        reference=asked["reference"],
     )
+    return replace(request, jobs=asked["jobs"] or _jobs(request, bool(own)))
+
+
+def _jobs(request: Request, own_code: bool) -> int:
+    """One process for each core where the work takes seconds. A person's function may not like to be forked."""
+    if own_code or request.elements < MANY:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

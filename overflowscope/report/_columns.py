@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from overflowscope.formats import FORMATS
-from overflowscope.records import Measurement, Report
+from overflowscope.records import Exact, Measurement, Report
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def groups(report: Report) -> Iterator[tuple[str, list[Measurement]]]:
         yield (f"{operation}, scale {scale:g}" if several else operation), list(block)
 
 
-def title(report: Report) -> str:
+def title(report: Report | Exact) -> str:
     """The input in a line."""
     given = report.input
     drawn = f"{given.distribution} logits, seed {given.seed}" if given.distribution else given.source
@@ -99,9 +99,9 @@ def title(report: Report) -> str:
     return f"{drawn}{scale}{shift}: {shape}{labels}{ignored}{_arithmetic(report)}"
 
 
-def _arithmetic(report: Report) -> str:
+def _arithmetic(report: Report | Exact) -> str:
     """In what arithmetic, where it is not NumPy's own; the accumulator where it is not the working format."""
-    if not report.results or report.results[0].arithmetic == "native":
+    if isinstance(report, Exact) or not report.results or report.results[0].arithmetic == "native":
         return ""
     first = report.results[0]
     accumulators = {m.accumulator for m in report.results if m.accumulator != m.compute}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,8 @@ from overflowscope.sources import Source
 from overflowscope.tally import Tally
 
 Advance = Callable[[int], None]
+SLOW = 2**12
+"""Logits in a chunk for a reference that is a thousand times slower."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,24 @@ class Job:
         return held(self.source, rows, fmt, scale, self.shift, ignored)
 
 
-class Chunk(NamedTuple):
-    """Contenders of one operation, by their places in the job, in a format, at a scale, on rows start to stop."""
+class Block(NamedTuple):
+    """Contenders of one operation, in a format, at a scale: all by their places in the job."""
 
     contenders: tuple[int, ...]
     fmt: int
     scale: int
+
+
+class Chunk(NamedTuple):
+    """Blocks, on rows start to stop: what is read or drawn serves all of them."""
+
+    blocks: tuple[Block, ...]
     start: int
     stop: int
 
 
 class Part(NamedTuple):
-    """What a contender did on a chunk: its tally, and the dtype that it returned ("" where the chunk had no row)."""
+    """What a contender did on some rows: its tally, and the dtype that it returned ("" where there was no row)."""
 
     tally: Tally
     returned: str
@@ -75,61 +83,67 @@ class Part(NamedTuple):
         return Part(self.tally + other.tally, other.returned or self.returned)
 
 
-def chunks(source: Source, contenders: tuple[int, ...], fmt: int, scale: int) -> Iterator[Chunk]:
+Parts = list[tuple[Block, list[Part]]]
+
+
+def chunks(job: Job, blocks: Sequence[Block]) -> Iterator[Chunk]:
     """The whole of the source, in chunks."""
-    return (Chunk(contenders, fmt, scale, rows.start, rows.stop) for rows in sources.blocks(source))
+    size = sources.BLOCK if job.reference == "auto" else SLOW
+    return (Chunk(tuple(blocks), rows.start, rows.stop) for rows in sources.blocks(job.source, size) if blocks)
 
 
-def work(job: Job, chunk: Chunk) -> list[Part]:
-    """The truth of a chunk once, and every contender measured against it."""
-    contenders = [job.contenders[i] for i in chunk.contenders]
-    operation, fmt = contenders[0].operation, job.fmts[chunk.fmt]
+def work(job: Job, chunk: Chunk) -> Parts:
+    """Every block of a chunk."""
+    job = replace(job, source=sources.remembered(job.source))
     # Overflow is the subject here: whatever the host program asked of np.seterr, nothing is raised.
     with np.errstate(all="ignore"):
-        rows = job.rows(range(chunk.start, chunk.stop), contenders[0], fmt, job.scales[chunk.scale])
-        if not len(rows.logits):
-            return [Part(Tally(), "") for _ in contenders]
-        truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
-        parts = []
-        for contender in contenders:
-            result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute, job.model)
-            tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
-            parts.append(Part(tally, result.dtype))
-        return parts
+        return [(block, _measured(job, block, range(chunk.start, chunk.stop))) for block in chunk.blocks]
+
+
+def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
+    """The truth once, and every contender measured against it."""
+    contenders, fmt = [job.contenders[i] for i in block.contenders], job.fmts[block.fmt]
+    operation = contenders[0].operation
+    rows = job.rows(numbers, contenders[0], fmt, job.scales[block.scale])
+    if not len(rows.logits):
+        return [Part(Tally(), "") for _ in contenders]
+    truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
+    parts = []
+    for contender in contenders:
+        result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute, job.model)
+        tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
+        parts.append(Part(tally, result.dtype))
+    return parts
 
 
 def done(
     job: Job, todo: Iterable[Chunk], executor: Executor | None, ahead: int, advance: Advance
-) -> Iterator[tuple[Chunk, list[Part]]]:
+) -> Iterator[tuple[Chunk, Parts]]:
     """The chunks with their parts, in the order in which they were given; at most ``ahead`` are waiting at a time."""
-    classes = job.source.classes
-    if executor is None:
-        for chunk in todo:
-            yield chunk, work(job, chunk)
-            advance((chunk.stop - chunk.start) * classes)
-        return
-    waiting: deque[tuple[Chunk, Future[list[Part]]]] = deque()
+    waiting: deque[tuple[Chunk, Future[Parts]]] = deque()
+
+    def advanced(chunk: Chunk) -> None:
+        advance(len(chunk.blocks) * (chunk.stop - chunk.start) * job.source.classes)
+
     try:
         for chunk in todo:
+            if executor is None:
+                yield chunk, work(job, chunk)
+                advanced(chunk)
+                continue
             waiting.append((chunk, _submitted(executor, chunk)))
             if len(waiting) >= ahead:
-                yield _first(waiting, classes, advance)
-        while waiting:
-            yield _first(waiting, classes, advance)
+                first, future = waiting.popleft()
+                yield first, future.result()
+                advanced(first)
+        for first, future in waiting:
+            yield first, future.result()
+            advanced(first)
     except BrokenProcessPool:
         raise InputError("a worker process died", hint="perhaps memory ran out: --jobs 1 takes less") from None
 
 
-def _first(
-    waiting: deque[tuple[Chunk, Future[list[Part]]]], classes: int, advance: Advance
-) -> tuple[Chunk, list[Part]]:
-    chunk, future = waiting.popleft()
-    parts = future.result()
-    advance((chunk.stop - chunk.start) * classes)
-    return chunk, parts
-
-
-def _submitted(executor: Executor, chunk: Chunk) -> Future[list[Part]]:
+def _submitted(executor: Executor, chunk: Chunk) -> Future[Parts]:
     with warnings.catch_warnings():
         # Python 3.12 warns of the threads that NumPy's BLAS keeps; they hold no lock that a worker would need.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -162,5 +176,5 @@ def _start(job: Job) -> None:
     _JOB[:] = [job]
 
 
-def _work(chunk: Chunk) -> list[Part]:
+def _work(chunk: Chunk) -> Parts:
     return work(_JOB[0], chunk)

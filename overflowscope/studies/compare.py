@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from overflowscope import __version__, cases, formats, sources
+from overflowscope import __version__, cases, sources
 from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
 from overflowscope.environment import environment
-from overflowscope.errors import InputError
+from overflowscope.errors import InputError, unknown
 from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
-from overflowscope.inputs import Logits
-from overflowscope.records import FirstFailure, InputSummary, Measurement, Report
+from overflowscope.inputs import of_arrays
+from overflowscope.records import FirstFailure, InputSummary, Measurement, Reference, Report
+from overflowscope.reference import LADDERS, reference
 from overflowscope.sources import Source
-from overflowscope.studies.chunks import Advance, Chunk, Job, Part, chunks, done, workers
+from overflowscope.studies.chunks import Advance, Block, Job, Part, chunks, done, workers
 from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
+from overflowscope.tally import Element
 
 SCHEMA = "overflowscope.compare/1"
 
@@ -73,6 +73,8 @@ def compare(
     shift: float = 0.0,
     seed: int = 0,
     ignore_index: int = -100,
+    reference: str = "auto",
+    jobs: int = 1,
 ) -> Report:
     """Measure formulations of softmax and its neighbours on logits, against certified truth.
 
@@ -83,10 +85,11 @@ def compare(
     ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named
     (softmax unless said). ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every step
     to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential unless
-    said) in the format ``accumulator`` (the working one unless said). Raises InputError. Source of the measures:
-    Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
+    said) in the format ``accumulator`` (the working one unless said). ``reference`` is "auto", or "mpmath" for
+    intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
+    of the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
-    given = _given(logits, labels)
+    given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
     return run(
@@ -95,51 +98,36 @@ def compare(
             contenders=cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations]),
             fmts=cases.chosen_formats(dtypes),
             compute=None if compute is None else cases.chosen_formats([compute])[0],
-            scales=_numbers(scale),
+            scales=cases.chosen_scales(scale),
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
             model=cases.chosen_model(arithmetic, sum_order, accumulator),
+            reference=reference,
+            jobs=jobs,
         )
     )
-
-
-def _numbers(scale: float | Sequence[float]) -> tuple[float, ...]:
-    try:
-        return tuple(float(s) for s in np.atleast_1d(np.asarray(scale, np.float64)))
-    except (TypeError, ValueError):
-        raise InputError(f"a scale that is no number: {scale!r}") from None
 
 
 def _spec(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
 
 
-def _given(logits: ArrayLike, labels: ArrayLike | None) -> Logits:
-    try:
-        array = np.asarray(logits)
-    except ValueError as error:
-        raise InputError(f"logits that are no array: {error}") from None
-    if array.ndim == 0 or not array.size:
-        raise InputError(f"no logits: an array of shape {array.shape}", hint="(rows, classes) is wanted")
-    if array.dtype.kind not in "fiu" and array.dtype.name not in formats.FORMATS:
-        raise InputError(f"logits of dtype {array.dtype.name}", hint="real numbers are wanted")
-    values = np.ascontiguousarray(array.astype(np.float64).reshape(-1, array.shape[-1]))
-    checked = None
-    if labels is not None:
-        classes = np.asarray(labels)
-        if classes.dtype.kind not in "iu" or classes.size != len(values):
-            raise InputError(f"labels of dtype {classes.dtype.name}, {classes.size} for {len(values)} rows")
-        checked = classes.astype(np.int64).ravel()
-    digest = hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
-    return Logits(values, checked, array.shape[:-1], "array", digest)
-
-
 def run(request: Request, advance: Advance = lambda elements: None) -> Report:
     """Make the comparison; ``advance`` is called with the number of logits done since the last call."""
     ignored = _check(request)
-    blocks = _blocks(request)
-    job = _job(request, blocks)
+    contenders, blocks = _blocks(request)
+    job = Job(
+        source=request.source,
+        contenders=contenders,
+        fmts=request.fmts,
+        scales=request.scales,
+        shift=request.shift,
+        ignore_index=request.ignore_index,
+        compute=request.compute,
+        reference=request.reference,
+        model=request.model,
+    )
     with workers(job, request.jobs) as executor:
         results = _measured(request, job, blocks, executor, advance)
     return Report(
@@ -158,6 +146,10 @@ def _check(request: Request) -> int:
         raise InputError("nothing to compare: no formulation was chosen")
     if not request.scales or not all(math.isfinite(x) and x >= 0 for x in request.scales):
         raise InputError(f"scales are finite and not negative, and there is at least one: {request.scales}")
+    if request.reference not in LADDERS:
+        raise unknown("reference", request.reference, LADDERS)
+    if request.jobs < 1:
+        raise InputError(f"{request.jobs} jobs", hint="at least 1 process does the work")
     if not math.isfinite(request.shift):
         raise InputError(f"a shift that is no finite number: {request.shift}")
     if not any(c.operation.takes_labels for c in request.contenders):
@@ -170,93 +162,90 @@ def _check(request: Request) -> int:
     return request.source.count - counted
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One operation in one format at one scale: its contenders, shown and unseen, by their places in the job."""
-
-    shown: tuple[int, ...]
-    unseen: tuple[int, ...]
-    fmt: int
-    scale: int
-
-
-def _blocks(request: Request) -> list[_Block]:
-    """In the order of the results."""
-    operations = list(dict.fromkeys(c.operation.name for c in request.contenders))
-    first = len(request.contenders)
-    places = {}
-    for name in operations:
-        shown = tuple(i for i, c in enumerate(request.contenders) if c.operation.name == name)
-        others = len(cases.unseen([request.contenders[i] for i in shown]))
-        places[name] = shown, tuple(range(first, first + others))
-        first += others
-    return [
-        _Block(*places[name], fmt, scale)
+def _blocks(request: Request) -> tuple[list[Contender], list[tuple[Block, Block]]]:
+    """All contenders, and block by block, in the order of the results, those shown and those run unseen."""
+    contenders = list(request.contenders)
+    places = []
+    for operation in dict.fromkeys(c.operation.name for c in request.contenders):
+        shown = [i for i, c in enumerate(request.contenders) if c.operation.name == operation]
+        others = cases.unseen([contenders[i] for i in shown])
+        places.append((tuple(shown), tuple(range(len(contenders), len(contenders) + len(others)))))
+        contenders += others
+    return contenders, [
+        (Block(shown, fmt, scale), Block(unseen, fmt, scale))
         for scale in range(len(request.scales))
-        for name in operations
+        for shown, unseen in places
         for fmt in range(len(request.fmts))
     ]
 
 
-def _job(request: Request, blocks: Sequence[_Block]) -> Job:
-    unseen = {b.shown: cases.unseen([request.contenders[i] for i in b.shown]) for b in blocks}
-    return Job(
-        source=request.source,
-        contenders=(*request.contenders, *(c for others in unseen.values() for c in others)),
-        fmts=request.fmts,
-        scales=request.scales,
-        shift=request.shift,
-        ignore_index=request.ignore_index,
-        compute=request.compute,
-        reference=request.reference,
-        model=request.model,
-    )
-
-
 def _measured(
-    request: Request, job: Job, blocks: Sequence[_Block], executor: Executor | None, advance: Advance
+    request: Request,
+    job: Job,
+    blocks: Sequence[tuple[Block, Block]],
+    executor: Executor | None,
+    advance: Advance,
 ) -> list[Measurement]:
     """Every block, with explanations. What is not shown is run only where nothing shown can be recommended."""
-    parts = _parts(job, [chunks(job.source, b.shown, b.fmt, b.scale) for b in blocks], executor, request.jobs, advance)
-    tries = {b: _tries(request, job, b, b.shown, parts) for b in blocks}
-    wanting = [b for b in blocks if b.unseen and any(lacking(t, tries[b]) for t in tries[b])]
-    more = [chunks(job.source, b.unseen, b.fmt, b.scale) for b in wanting]
-    parts |= _parts(job, more, executor, request.jobs, lambda elements: advance(0))
+    parts = _parts(job, [shown for shown, _ in blocks], executor, request.jobs, advance)
+    tries = {shown: _tries(request, job, shown, parts) for shown, _ in blocks}
+    wanting = [b for b in blocks if b[1].contenders and any(lacking(t, tries[b[0]]) for t in tries[b[0]])]
+    parts |= _parts(job, [unseen for _, unseen in wanting], executor, request.jobs, lambda elements: advance(0))
     results = []
-    for b in blocks:
-        others = _tries(request, job, b, b.unseen, parts) if b in wanting else []
-        again = partial(_again, job, b)
+    for shown, unseen in blocks:
+        others = _tries(request, job, unseen, parts) if (shown, unseen) in wanting else []
+        again = partial(_again, job, shown)
         advance(0)
-        results += explained([*tries[b], *others], len(b.shown), again, job.fmts[b.fmt], request.compute, request.model)
+        fmt, attempts = job.fmts[shown.fmt], [*tries[shown], *others]
+        results += explained(attempts, len(tries[shown]), again, fmt, request.compute, request.model)
     return results
 
 
-Parts = dict[tuple[int, int, int], Part]
-"""By the places of contender, format and scale in the job."""
-
-
-def _parts(job: Job, todo: Iterable[Iterable[Chunk]], executor: Executor | None, jobs: int, advance: Advance) -> Parts:
-    """What all these chunks come to."""
-    parts: Parts = {}
-    for chunk, found in done(job, chain.from_iterable(todo), executor, 4 * jobs, advance):
-        for contender, part in zip(chunk.contenders, found, strict=True):
-            key = contender, chunk.fmt, chunk.scale
-            parts[key] = parts[key] + part if key in parts else part
+def _parts(
+    job: Job, blocks: Sequence[Block], executor: Executor | None, jobs: int, advance: Advance
+) -> dict[Block, list[Part]]:
+    """What every block comes to."""
+    parts: dict[Block, list[Part]] = {}
+    for _, found in done(job, chunks(job, blocks), executor, 4 * jobs, advance):
+        for block, more in found:
+            known = parts.get(block)
+            parts[block] = more if known is None else [a + b for a, b in zip(known, more, strict=True)]
     return parts
 
 
-def _again(job: Job, block: _Block, row: int) -> tuple[Floats, NDArray[np.int64] | None]:
-    rows = job.rows(range(row, row + 1), job.contenders[block.shown[0]], job.fmts[block.fmt], job.scales[block.scale])
+def _again(job: Job, block: Block, row: int) -> tuple[Floats, NDArray[np.int64] | None]:
+    rows = job.rows(
+        range(row, row + 1), job.contenders[block.contenders[0]], job.fmts[block.fmt], job.scales[block.scale]
+    )
     return rows.logits, rows.labels
 
 
-def _tries(request: Request, job: Job, block: _Block, contenders: Sequence[int], parts: Parts) -> list[Try]:
+def _tries(request: Request, job: Job, block: Block, parts: Mapping[Block, list[Part]]) -> list[Try]:
     fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
+    precise = partial(_precise, job, block, {})
     tries = []
-    for i in contenders:
-        contender, (tally, returned) = job.contenders[i], parts[i, block.fmt, block.scale]
+    for i, (tally, returned) in zip(block.contenders, parts[block], strict=True):
+        contender = job.contenders[i]
+        tally = replace(
+            tally,
+            worst=tally.worst and precise(tally.worst),
+            failed=tally.failed and (tally.failed[0], precise(tally.failed[1])),
+        )
         tries.append(Try(contender, summarise(_label(request, contender, fmt, scale), tally, returned), tally))
     return tries
+
+
+def _precise(job: Job, block: Block, known: dict[int, Reference], element: Element) -> Element:
+    """The element with a truth of all the digits that are shown: formats of few bits are measured against fewer."""
+    row = -element.minus_row
+    if row not in known:
+        contender, fmt = job.contenders[block.contenders[0]], job.fmts[block.fmt]
+        rows = job.rows(range(row, row + 1), contender, fmt, job.scales[block.scale])
+        ladder = "precise" if job.reference == "auto" else job.reference
+        known[row] = reference(contender.operation, rows.logits, rows.labels, fmt, rows.lost, ladder=ladder)
+    truth, place = known[row], (0, -element.minus_column)
+    fields = {n: getattr(truth, n)[place[: truth.head.ndim]].item() for n in ("head", "tail", "exponent", "radius")}
+    return element._replace(**fields)
 
 
 def _label(request: Request, contender: Contender, fmt: Format, scale: float) -> Label:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -35,8 +36,6 @@ Refused = Callable[..., str]
         ("null", ["null is no row of logits"]),
         ('{"scores": [1]}', ["no key 'logits'", "'scores'"]),
         ('{"logits": [[1, 2], [3, 4]], "labels": [0]}', ["one label for every row", "2 rows have 1"]),
-        ("1 2 3", ["invalid JSON", "line 1, column 3"]),
-        ("\x1b[31m", ["invalid JSON", "line 1, column 1"]),
     ],
 )
 def test_text_that_is_no_logits(here: Path, refused: Refused, text: str, says: list[str]) -> None:
@@ -219,3 +218,58 @@ def test_rich_markup_in_a_name_is_text(here: Path, logits: Path, invoke: Callabl
         assert "[red]x[bold].npy: 4 rows x 3 classes" in finished.out.splitlines()[0]
     markdown = invoke("compare", "[red]x[bold].npy", "--format", "markdown")
     assert markdown.out.splitlines()[0] == r"**\[red\]x\[bold\].npy: 4 rows x 3 classes, labels from seed**"
+
+
+@pytest.mark.parametrize("key", ["[red]x", "a\x1b[31mb", "a\nb", "a\u202eb", "x" * 500])
+def test_hostile_names_inside_files(here: Path, refused: Refused, key: str) -> None:
+    np.savez(here / "in.npz", **{key: np.ones((2, 2), bool)})
+    assert "the dtype bool is not read (array '" in refused("compare", "in.npz")
+    assert "did you mean" in refused("compare", "in.npz", "--key", key[:-1])
+    (here / "in.json").write_text(json.dumps({key: [1]}))
+    assert "the object has no key 'logits'; its keys: '" in refused("compare", "in.json")
+    (here / "in.csv").write_text(f"{key[0]}{key},b\n1,{key}\n")
+    assert "in.csv: " in refused("compare", "in.csv")
+    for message in (refused("compare", "in.npz"), refused("compare", "in.json"), refused("compare", "in.csv")):
+        assert len(message) < 300
+
+
+def test_one_bad_line_at_the_end(here: Path, refused: Refused) -> None:
+    text = "[1, 2]\n" * 5000
+    for bad, says in (
+        ("[1, x]", "invalid JSON: Expecting value (line 5001, column 5)"),
+        ("[1]", "row 5000 has 1 value, row 0 has 2 (line 5001)"),
+        ("[1, 1e400]", "1e400 is beyond float64 (line 5001, row 5000, column 1)"),
+    ):
+        assert says in refused("compare", "-", "--max-rows", "1", stdin=(text + bad).encode())
+    assert "line 5001, column 2" in refused("compare", "-", stdin=b"1,2\n" * 5000 + b"1,x\n")
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "1.5", "1e9", "2XiB", "", "GiB", "99999999999999999999", "5EiB", "1_0"])
+def test_sizes_that_are_none(here: Path, logits: Path, refused: Refused, size: str) -> None:
+    assert "'--max-bytes'" in refused("compare", "logits.npy", "--max-bytes", size)
+
+
+@pytest.mark.parametrize(("size", "fits"), [("900", 0), ("1000", 1), ("1KB", 1), ("1 kib", 1), ("2GiB", 1)])
+def test_max_bytes(here: Path, invoke: Callable[..., Any], size: str, fits: int) -> None:
+    (here / "in.json").write_text("[[1, 2]]".ljust(1000))
+    finished = invoke("compare", "in.json", "--op", "softmax", "--dtype", "float16", "--max-bytes", size)
+    assert finished.status == (0 if fits else 2)
+    if not fits:
+        assert "a JSON document is read whole, up to 900 bytes, and this is 1000 bytes; " in finished.err
+    assert "goes with an input file" in invoke("compare", "--max-bytes", "1GB").err
+    (here / "labels.json").write_text("[0, 1]")
+    refusal = invoke("compare", "--rows", "2", "--labels", "labels.json", "--max-bytes", "3").err
+    assert "labels.json: a file of labels is read whole, up to 3 bytes, and this is 6 bytes" in refusal
+
+
+def test_bfloat16_that_numpy_saved(here: Path, invoke: Callable[..., Any], refused: Refused) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    np.save(here / "in.npy", np.array([[1, 2.5], [3, -4]], ml_dtypes.bfloat16))
+    for dtypes in ((), ("--dtype", "float32"), ("--dtype", "bfloat16,float32")):
+        assert "this looks like bfloat16 saved as raw bytes; --dtype bfloat16 alone reads it so" in refused(
+            "compare", "in.npy", *dtypes
+        )
+    same = invoke("compare", "in.npy", "--dtype", "bfloat16", "--op", "softmax", "--format", "csv")
+    np.save(here / "in.npy", np.array([[1, 2.5], [3, -4]], np.float32))
+    assert same == invoke("compare", "in.npy", "--dtype", "bfloat16", "--op", "softmax", "--format", "csv")
+    assert same.status == 0

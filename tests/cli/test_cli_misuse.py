@@ -33,7 +33,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--dtype", "float16,foat32"], "unknown dtype 'foat32'; did you mean float32"),
         (["--op", "sofmax"], "unknown operation 'sofmax'; did you mean softmax or log_softmax?"),
         (["--format", "jsn"], "unknown format 'jsn'; did you mean json?"),
-        (["--dist", "norml"], "unknown distribution 'norml'; did you mean normal or uniform?"),
+        (["--dist", "norml"], "unknown distribution 'norml'; did you mean normal or lognormal?"),
         (["--compute", "float23"], "unknown dtype 'float23'; did you mean float32"),
         (["--formulation", "shiftd"], "unknown formulation of these operations 'shiftd'; did you mean shifted"),
         (
@@ -58,13 +58,13 @@ def test_names_that_resemble_nothing_list_what_there_is(refused: Refused, idle: 
         "known: float16, float32, float64, bfloat16, float8_e5m2, float8_e4m3fn"
     )
     assert refused("compare", "--op", "qqq").endswith("known: cross_entropy, log_softmax, logsumexp, softmax")
-    assert refused("compare", "--dist", "qqq").endswith("known: normal, uniform, laplace")
+    assert refused("compare", "--dist", "qqq").endswith("known: normal, uniform, laplace, cauchy, lognormal, ordinal")
     assert refused("compare", "--format", "qqq").endswith("known: csv, json, markdown, table")
 
 
 def test_commands_that_do_not_exist(refused: Refused) -> None:
     assert refused("compar").startswith("unknown command 'compar'; did you mean compare")
-    assert refused("qqq") == "unknown command 'qqq'; known: compare, list, schema"
+    assert refused("qqq") == "unknown command 'qqq'; known: compare, exact, list, schema"
     assert refused("_output").startswith("unknown command '_output'")
     assert refused("schema", "compre") == "unknown document 'compre'; did you mean compare?"
     assert refused("list", "more").startswith("Got unexpected extra argument")
@@ -168,12 +168,6 @@ def test_the_builtin_formats_need_no_package(monkeypatch: pytest.MonkeyPatch, fo
     document = found("--rows", "2", "--op", "softmax")
     assert [r["dtype"] for r in document["results"][::3]] == ["float16", "float32", "float64"]
     assert document["environment"]["ml_dtypes"] is None
-
-
-def test_safetensors_whose_package_is_missing(here: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    (here / "in.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    assert refused("compare", "in.safetensors").endswith("needs the package safetensors; pip install safetensors")
 
 
 def test_outputs_that_cannot_be_written_are_found_before_the_work(

@@ -166,7 +166,7 @@ def test_standard_input_through_a_pipe(here: Path) -> None:
     assert done.stderr == "overflowscope: error: <stdin>: nothing came in\n"
     done = shell("echo '[1]' | overflowscope compare - --labels -", here)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("overflowscope: error: <stdin>: ")
+    assert done.stderr.startswith("overflowscope: error: standard input cannot hold both logits and labels; ")
 
 
 @posix

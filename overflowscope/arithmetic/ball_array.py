@@ -1,0 +1,395 @@
+"""Arrays of balls: double-double midpoints, a binary exponent and a rigorous radius per element; their + - x /.
+
+An element is the real numbers within ``radius * 2**exponent`` of ``(hi + lo) * 2**exponent``; with a ``side`` of 1 or
+-1 they lie strictly above or below the midpoint. An infinite midpoint is an exact infinity (a mask). What balls
+cannot hold they give up: the radius is then infinite or nan, and what is made of it too.
+
+u is 2**-53. Every constant of a radius stands below and is proved where it is used. A computed radius is a sum of
+products of non-negative doubles, with less than 2**6 roundings on any path: UP covers them. Midpoints of one word
+(``words``) cost half and serve formats of up to 24 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overflowscope.arithmetic.doubles import (
+    add_pairs,
+    binade,
+    fast_two_sum,
+    power_of_two,
+    two_prod,
+    two_sum,
+)
+from overflowscope.formats import Floats
+
+Integers = NDArray[np.int64]
+
+UP = 1 + 2.0**-46
+TINY = 2.0**-1000
+"""More than is lost where a part is scaled below the range of doubles."""
+SMALL = 2.0**-900
+"""Products below may have lost bits beyond the range of doubles."""
+FAR = 2.0**-90
+"""A summand so much smaller than an exact one only moves it to one side."""
+NOWHERE = -(2**61)
+"""The exponent of zero: below any other."""
+
+ADD = 3.001 * 2.0**-106
+"""Double-doubles added, in units of the sum: 3 u**2/(1 - 4u) (Joldes et al. 2017, Theorem 3.1)."""
+MULTIPLY = 8.001 * 2.0**-106
+"""Double-doubles multiplied, in units of the product p. Of (ah + al)(bh + bl), |al| <= u |ah|, the product ah bh = p
++ e is exact, |e| <= u |p|; c = ah bl + al bh takes three roundings, of u**2 |p|, u**2 |p| and 2 u**2 |p| at most; e +
+c one of 3 u**2 |p|; al bl, u**2 |p|, is left out."""
+MULTIPLY1 = 1.001 * 2.0**-53
+"""Doubles multiplied, in units of the product: u."""
+RECIPROCAL = 9.001 * 2.0**-106
+"""Of h + l, in units of q = fl(1/h), which is off by u: the residual 1 - q h is a double, hence exact, and |q l| <=
+u; so rho = (1 - q h) - q l, |rho| <= 2u, takes two roundings, u**2 and 2 u**2; 1/(h + l) = q (1 + rho + rho**2 + ...)
+leaves out 4 u**2; q rho is rounded by 2 u**2."""
+SUM = 1.001 * 2.0**-106
+"""Double-doubles summed by halving, in units of (D + 1)**2 A, D halvings, A the sum of magnitudes. After j of them low
+parts add up to (j + 1) u A at most; the two roundings of the next are j u**2 A and (j + 1) u**2 A: D**2 + 2 D in
+all."""
+SUM1 = 1.001 * 2.0**-53
+"""Doubles summed by halving, in units of D A: each halving rounds sums of A at most."""
+
+
+class BallArray:
+    """An array of balls with the operators of an array.
+
+    ``lo``, ``radius``, ``exponent``, ``side`` are None where they are 0 throughout; the others have the shape of
+    ``hi``.
+    """
+
+    __slots__ = ("exponent", "hi", "lo", "radius", "side", "words")
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        hi: Floats,
+        lo: Floats | None = None,
+        radius: Floats | None = None,
+        exponent: Integers | None = None,
+        side: NDArray[np.int8] | None = None,
+        words: int = 2,
+    ):
+        self.hi, self.lo, self.radius, self.exponent, self.side, self.words = hi, lo, radius, exponent, side, words
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.hi.shape
+
+    @property
+    def doubles(self) -> bool:
+        """Whether the balls are nothing but doubles."""
+        return self.lo is None and self.radius is None and self.exponent is None
+
+    def constant(self, value: str) -> BallArray:
+        """The ball of an exact decimal or rational number, or of a constant by its name, without axes."""
+        parts = NAMED.get(value) or _parts(Fraction(value))
+        hi, lo, radius = (np.array(p) for p in parts)
+        return BallArray(hi, lo if lo else None, radius if radius else None, words=self.words)
+
+    def each(self, function: Callable[[Any], Any]) -> BallArray:
+        """The same rearrangement of all fields."""
+        fields = (self.hi, self.lo, self.radius, self.exponent, self.side)
+        return _made([None if f is None else function(f) for f in fields], self.words)
+
+    def __getitem__(self, index: Any) -> BallArray:
+        return self.each(lambda field: np.asarray(field[index]))
+
+    def __neg__(self) -> BallArray:
+        lo, side = None if self.lo is None else -self.lo, None if self.side is None else -self.side
+        return BallArray(-self.hi, lo, self.radius, self.exponent, side, self.words)
+
+    def __add__(self, other: BallArray) -> BallArray:
+        return add(self, other)
+
+    def __sub__(self, other: BallArray) -> BallArray:
+        return add(self, -other)
+
+    def __mul__(self, other: BallArray) -> BallArray:
+        return multiply(self, other)
+
+    def __truediv__(self, other: BallArray) -> BallArray:
+        return multiply(self, reciprocal(other))
+
+
+NAMED = {
+    # log 2 = 0x1.62e42fefa39efp-1 + 0x1.abc9e3b39803fp-56 + r, |r| < 2**-109.9 log 2
+    "ln2": (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56"), 2.0**-110),
+    # 1/log 2 likewise, |r| < 2**-110 / log 2
+    "log2e": (float.fromhex("0x1.71547652b82fep+0"), float.fromhex("0x1.777d0ffda0d24p-56"), 2.0**-109),
+}
+"""(hi, lo, radius) of the constants that are no rational numbers."""
+
+
+FIELDS = ("hi", "lo", "radius", "exponent", "side")
+
+
+def _made(fields: list[Any], words: int) -> BallArray:
+    hi, lo, radius, exponent, side = fields
+    return BallArray(hi, lo, radius, exponent, side, words)
+
+
+def _parts(value: Fraction) -> tuple[float, float, float]:
+    hi = float(value)
+    lo = float(value - Fraction(hi))
+    rest = abs(value - Fraction(hi) - Fraction(lo))
+    return hi, lo, float(rest) * UP if rest else 0.0
+
+
+def where(condition: Any, a: BallArray | None, b: BallArray | None) -> BallArray:
+    """a where the condition holds, else b; None is 0 throughout. Rows may be long."""
+
+    def field(name: str) -> Any:
+        va, vb = (None if v is None else getattr(v, name) for v in (a, b))
+        return None if va is vb is None else np.where(condition, 0 if va is None else va, 0 if vb is None else vb)
+
+    words = (a or b).words  # type: ignore[union-attr]
+    return _made([field(n) for n in FIELDS], words)
+
+
+def zero(field: Any) -> Any:
+    """The field, 0 for None."""
+    return 0.0 if field is None else field
+
+
+# Addition
+
+
+def add(a: BallArray, b: BallArray) -> BallArray:
+    """a + b. Doubles are added without error; of an exact number and something FAR smaller the number stays, with the
+    side on which the sum lies: a tie is decided by that sign and by nothing else."""
+    if a.doubles and b.doubles:
+        hi, lo = two_sum(a.hi, b.hi)
+        # Beside an infinity the low part is nan, and 0 is meant.
+        lo = np.where(np.isinf(hi), 0.0, lo) if not np.isfinite(lo).all() else lo
+        return BallArray(hi, lo if lo.any() else None, words=a.words)
+    ah, al, ar, bh, bl, br, exponent = _aligned(a, b)
+    if al is bl is None:
+        hi, lo = two_sum(ah, bh)
+        lost: Any = 0.0
+    else:
+        hi, lo = add_pairs(ah, np.asarray(zero(al)), bh, np.asarray(zero(bl)))
+        # Without low parts add_pairs is two_sum: nothing is lost.
+        lost = np.abs(hi) * (ADD * ((zero(al) != 0) | (zero(bl) != 0)))
+    radius = (zero(ar) + zero(br) + lost) * UP
+    side = _kept_side(a, b, lost) if a.side is not None or b.side is not None else None
+    for exact, eh, el, small, sh, sr in ((a, ah, al, b, bh, br), (b, bh, bl, a, ah, ar)):
+        if exact.radius is not None and np.min(exact.radius) > 0:
+            continue
+        size = (np.abs(sh) + zero(sr)) * UP
+        far = size < np.abs(eh) * FAR
+        if far.any():
+            far = far & (small.hi != 0) & (zero(exact.radius) == 0)
+            hi, lo = np.where(far, eh, hi), np.where(far, zero(el), lo)
+            radius = np.where(far, size + TINY, radius)
+            side = np.where(far, _sign(small), 0 if side is None else side).astype(np.int8)
+    infinite = np.isinf(hi)
+    if infinite.any():
+        lo, radius = np.where(infinite, 0.0, lo), np.where(infinite, 0.0, radius)
+    return BallArray(hi, lo, np.broadcast_to(radius, hi.shape), exponent, side, a.words)
+
+
+def _kept_side(a: BallArray, b: BallArray, lost: Any) -> Any:
+    """Where nothing is lost: that of one summand beside an exact one, or of both."""
+    sa, sb = (0 if v.side is None else v.side for v in (a, b))
+    agreed = (sa == sb) | ((sb == 0) & (zero(b.radius) == 0)) | ((sa == 0) & (zero(a.radius) == 0))
+    return np.where((np.asarray(lost) == 0) & agreed, np.where(sa == 0, sb, sa), 0).astype(np.int8)
+
+
+def _sign(a: BallArray) -> Any:
+    """The sign of the numbers in a ball; 0 where they may have both, or be 0. (|lo| is at most u |hi|.)"""
+    return np.where(np.abs(a.hi) > 2.0 * zero(a.radius), np.sign(a.hi), 0)
+
+
+def _aligned(a: BallArray, b: BallArray) -> tuple[Any, Any, Any, Any, Any, Any, Integers | None]:
+    """Midpoints and radii of both in units of one power of two, that of the larger; and its exponent.
+
+    What falls below 2**-1022 of that unit is dropped or rounded in the scaling: less than TINY in each part.
+    """
+    if a.exponent is None and b.exponent is None:
+        return a.hi, a.lo, a.radius, b.hi, b.lo, b.radius, None
+    shared = np.maximum(leading(a), leading(b))
+    shared = np.where(shared == NOWHERE, 0, shared)
+    found: list[Any] = []
+    for x in (a, b):
+        gap = (0 if x.exponent is None else x.exponent) - shared
+        factor = power_of_two(gap)
+        # Doubles near the end of their range, without exponents, cannot be scaled up far enough.
+        lost = np.where(_nonzero(x), np.where(gap > 1000, np.inf, TINY * (leading(x) - shared < -800)), 0.0)
+        found += [x.hi * factor, None if x.lo is None else x.lo * factor, zero(x.radius) * factor + lost]
+    ah, al, ar, bh, bl, br = found
+    return ah, al, ar, bh, bl, br, shared
+
+
+def leading(x: BallArray) -> Any:
+    """The exponents of the leading bits; NOWHERE for zeros."""
+    return np.where(x.hi == 0, NOWHERE, binade(x.hi) + (0 if x.exponent is None else x.exponent))
+
+
+def _nonzero(x: BallArray) -> Any:
+    return x.hi != 0 if x.radius is None else (x.hi != 0) | (x.radius != 0)
+
+
+def plain(x: BallArray) -> BallArray:
+    """The same balls without exponents. What falls below the range of doubles is dropped and stands in the radius."""
+    if x.exponent is None:
+        return x
+    factor = power_of_two(x.exponent)
+    radius = zero(x.radius) * factor + TINY * (_nonzero(x) & (x.exponent < -800))
+    radius = np.where(x.exponent > 1000, np.inf, radius * UP)
+    return BallArray(x.hi * factor, None if x.lo is None else x.lo * factor, radius, None, None, x.words)
+
+
+# Multiplication and division
+
+
+def multiply(a: BallArray, b: BallArray) -> BallArray:
+    """a b. For midpoints a', b': |a b - a' b'| <= |a'| rb + (|b'| + rb) ra. What is exact has no radius."""
+    if a.hi.size < b.hi.size:
+        a, b = b, a
+    exponent = a.exponent if b.exponent is None else b.exponent if a.exponent is None else a.exponent + b.exponent
+    ra, rb = zero(a.radius), zero(b.radius)
+    if a.words == 1:
+        # The low parts join the radii, and the product is rounded once.
+        ra, rb = ra if a.lo is None else ra + np.abs(a.lo), rb if b.lo is None else rb + np.abs(b.lo)
+        hi, lo, unit = a.hi * b.hi, None, MULTIPLY1
+    else:
+        hi, error = two_prod(a.hi, b.hi)
+        hi, lo = fast_two_sum(hi, error + (a.hi * zero(b.lo) + zero(a.lo) * b.hi))
+        unit = MULTIPLY
+    size = np.abs(b.hi)
+    # The second factors have the size of b, which often is one number a row.
+    radius = np.abs(a.hi) * ((rb + size * unit) * UP) + ra * ((size + rb) * UP)
+    if np.min(ra) == 0 == np.min(rb):
+        exact = (ra == 0) & (rb == 0) & (two_prod(a.hi, b.hi)[1] == 0) & (zero(a.lo) == 0) & (zero(b.lo) == 0)
+        radius = np.where(exact, 0.0, radius)
+    side = None
+    if np.any(_power_of_two(b.hi)):
+        # Just below a power of two an ulp is half of that above: what is 1 times b keeps all that is known of b.
+        same = (a.hi == 1) & (ra == 0)
+        lo = np.where(same, zero(b.lo), zero(lo))
+        radius = np.where(same, zero(b.radius), radius)
+        side = None if b.side is None else np.where(same, b.side, 0).astype(np.int8)
+    if not np.min(hi) > SMALL:
+        # Products that small may have lost bits below 2**-1074, five times at most; their radii too.
+        small = (np.abs(hi) <= SMALL) & (a.hi != 0) & (b.hi != 0)
+        radius = np.where(small, radius + 2.0**-1060, radius)
+    return BallArray(hi, lo, radius, exponent, side, a.words)
+
+
+def _power_of_two(x: Floats) -> Any:
+    return (x.view(np.int64) & (2**52 - 1)) == 0
+
+
+def reciprocal(b: BallArray) -> BallArray:
+    """1/b. |1/b - 1/b'| <= rb/b'**2 (1 + 2**-9) where rb < 2**-10 |b'|; others are given up. 1/b falls as b rises."""
+    q = 1.0 / b.hi
+    p, e = two_prod(q, b.hi)
+    rho = ((1.0 - p) - e) - q * zero(b.lo)
+    hi, lo = fast_two_sum(q, q * rho)
+    rb = zero(b.radius)
+    lost = np.abs(hi) * (RECIPROCAL * ((rho != 0) | (zero(b.lo) != 0)))
+    radius = (hi * hi * rb * (1 + 2.0**-8) + lost) * UP
+    # Beyond 2**900 a part of the product may be lost; nan compares false.
+    kept = (rb < np.abs(b.hi) * 2.0**-10) & (np.abs(b.hi) < 2.0**900) & (np.abs(b.hi) > SMALL)
+    radius = np.where(kept, radius, np.inf)
+    side = None if b.side is None else np.where(kept & (rho == 0) & (zero(b.lo) == 0), -b.side, 0).astype(np.int8)
+    return BallArray(hi, lo, radius, None if b.exponent is None else -b.exponent, side, b.words)
+
+
+# Sums
+
+
+def total(x: BallArray) -> BallArray:
+    """The sum along the last axis, which stays with length 1. Where exact numbers stand beside others they are added
+    apart: the others may only move their sum to one side."""
+    if x.radius is None:
+        return _total(x)
+    exact = (x.radius == 0) & (x.hi != 0)
+    if not exact.any():
+        return _total(x)
+    found, mixed = _total(x), exact.any(axis=-1) & (x.radius != 0).any(axis=-1)
+    if not mixed.any():
+        return found
+    part = x.each(lambda field: field[mixed])
+    apart = add(_total(where(exact[mixed], part, None)), _total(where(exact[mixed], None, part)))
+    return _replaced(found, mixed, apart)
+
+
+def _replaced(x: BallArray, rows: NDArray[np.bool_], by: BallArray) -> BallArray:
+    """x with these rows taken from ``by``, which has them alone."""
+
+    def field(name: str) -> Any:
+        old, new = getattr(x, name), getattr(by, name)
+        if old is new is None:
+            return None
+        values = np.zeros(x.shape, (new if old is None else old).dtype) if old is None else old.copy()
+        values[rows] = 0 if new is None else new
+        return values
+
+    return _made([field(n) for n in FIELDS], x.words)
+
+
+def _total(x: BallArray) -> BallArray:
+    """The sum by halving again and again."""
+    n, exponent = x.shape[-1], None
+    hi, lo, radius = x.hi, x.lo, zero(x.radius)
+    dropped: Any = 0.0
+    if x.exponent is not None:
+        lead = leading(x)
+        exponent = lead.max(axis=-1, keepdims=True)
+        exponent = np.where(exponent == NOWHERE, 0, exponent)
+        factor = power_of_two(x.exponent - exponent)
+        hi, lo, radius = hi * factor, None if lo is None else lo * factor, radius * factor
+        gap = lead - exponent
+        dropped = n * TINY * ((gap < -800) & _nonzero(x)).any(axis=-1, keepdims=True)
+        # As in _aligned: nothing is scaled up by more than 2**1000.
+        dropped = np.where((_nonzero(x) & (x.exponent - exponent > 1000)).any(axis=-1, keepdims=True), np.inf, dropped)
+    # NumPy's own sum of n numbers of one sign is off by n u of it at most.
+    sums = [np.sum(np.broadcast_to(v, x.shape), axis=-1, keepdims=True) for v in (radius, np.abs(hi))]
+    around, magnitude = (v * (1 + n * 2.0**-52) for v in sums)
+    terms = hi
+    hi, lo, halvings = _halved(hi, lo, words=x.words)
+    unit = SUM1 * halvings if lo is None else SUM * (halvings + 1) ** 2
+    # Integers below 2**53 are added without error in any order.
+    whole = (around == 0) & (magnitude < 2.0**53) & (x.lo is None or not x.lo.any())
+    if whole.any():
+        whole = whole & (terms == np.rint(terms)).all(axis=-1, keepdims=True)
+    radius = (around + np.where(whole, 0.0, magnitude * unit) + dropped) * UP
+    if lo is not None:
+        hi, lo = two_sum(hi, lo)
+    return BallArray(hi, lo, radius, exponent, None, x.words)
+
+
+def _halved(hi: Floats, lo: Floats | None, words: int) -> tuple[Floats, Floats | None, int]:
+    """The last axis added up to length 1, with the sums of what each addition lost unless one word is enough."""
+    single = words == 1 and lo is None
+    n, halvings = hi.shape[-1], 0
+    if n == 1:
+        return hi, lo, 0
+    high = hi.copy(order="K")
+    low = np.zeros(()) if single else np.zeros_like(high) if lo is None else lo.copy(order="K")
+    while n > 1:
+        half = n // 2
+        a, b = high[..., :half], high[..., half : 2 * half]
+        if single:
+            np.add(a, b, out=a)
+        else:
+            s, e = two_sum(a, b)
+            low[..., :half] = e + (low[..., :half] + low[..., half : 2 * half])
+            a[...] = s
+        if n % 2:
+            high[..., half] = high[..., n - 1]
+            if not single:
+                low[..., half] = low[..., n - 1]
+        n, halvings = half + n % 2, halvings + 1
+    return high[..., :1], None if single else low[..., :1], halvings
