@@ -1,9 +1,9 @@
-"""Peak resident memory of `overflowscope compare` on files larger than it may take, and on files twice as long.
+"""Peak resident memory of `overflowscope compare` on inputs larger than it may take, and on some twice as long.
 
     python benchmarks/memory.py [FOLDER]
 
-Writes up to 2.5 GiB into FOLDER (the system's temporary folder unless given) and removes it. The peak is that of the
-largest process and, beside it, of all of them together, sampled from /proc; with two processes both count.
+Writes up to 2.5 GiB into FOLDER (the system's temporary folder unless given) and removes it. The peak is of the sum over
+all processes, sampled from /proc; what they share counts in each.
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-TOOL = [sys.executable, "-m", "overflowscope", "compare", "--op", "softmax", "--formulation", "shifted"]
-TOOL += ["--dtype", "float32", "--json"]
+TOOL = [sys.executable, "-m", "overflowscope", "compare", "--dtype", "float32", "--json"]
 CLASSES = 131072
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process and its children: proportional, so that what they share counts once."""
+    """Bytes of a process and its children."""
     total = 0
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
+        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         for task in Path(f"/proc/{pid}/task").iterdir():
             total += sum(resident(int(child)) for child in (task / "children").read_text().split())
     except OSError:

@@ -25,6 +25,7 @@ import pytest
 
 from overflowscope import sources
 from overflowscope.errors import InputError
+from overflowscope.formats import FORMATS
 from overflowscope.reading import read_labels, read_logits, stored
 from overflowscope.reading.stored import Stored
 
@@ -278,7 +279,7 @@ def test_a_file_that_changes_is_no_wrong_number(tmp_path: Path, change: str) -> 
     path = tmp_path / "x.npy"
     path.write_bytes(KINDS["npy"])
     source = sources.given(read_logits(str(path)), 0)
-    np.testing.assert_array_equal(source.logits(range(3, 5)), MATRIX[3:5])
+    np.testing.assert_array_equal(source.logits(range(3, 5), FORMATS["float64"]), MATRIX[3:5])
     if change == "shrunk":
         os.truncate(path, 700)
     elif change == "grown":
@@ -291,7 +292,7 @@ def test_a_file_that_changes_is_no_wrong_number(tmp_path: Path, change: str) -> 
         os.replace(tmp_path / "y", path)
     else:
         path.unlink()
-    message = refused(lambda: source.logits(range(3, 5)))
+    message = refused(lambda: source.logits(range(3, 5), FORMATS["float64"]))
     assert message.startswith(f"{path}: ")
     assert ("cannot be read any more" if change == "gone" else "the file has changed since it was opened") in message
 
@@ -578,9 +579,10 @@ def test_a_deleted_file_through_its_descriptor(tmp_path: Path) -> None:
 PEAK = """
 import sys
 from overflowscope import sources
+from overflowscope.formats import FORMATS
 from overflowscope.reading import read_logits
 source = sources.given(read_logits(sys.argv[1]), 0)
-total = sum(len(source.logits(rows)) for rows in sources.blocks(source))
+total = sum(len(source.logits(rows, FORMATS["float64"])) for rows in sources.blocks(source))
 # ru_maxrss begins with that of the process that forked, VmHWM does not.
 [peak] = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(total, peak)
