@@ -18,6 +18,7 @@ fix:
 
 bench:
 	$(PYTHON) benchmarks/startup.py
+	$(PYTHON) benchmarks/bounds.py
 
 fuzz:
 	$(PYTHON) -W error tests/fuzz/fuzz_reading.py $(FUZZ)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from overflowscope import catalogue, formats
+from overflowscope.arithmetic.strict import Model
+from overflowscope.arithmetic.sums import ORDERS
 from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import Format
@@ -90,6 +92,23 @@ def chosen_formats(dtypes: str | Sequence[str] | None) -> list[Format]:
     for fmt in found:
         _ = fmt.dtype
     return found
+
+
+def chosen_model(arithmetic: str, order: str | None, accumulator: str | None) -> Model | None:
+    """The model of strict arithmetic asked for; None for native. Raises InputError for unknown names."""
+    if arithmetic not in ("native", "strict"):
+        raise unknown("arithmetic", arithmetic, ("native", "strict"))
+    if arithmetic == "native":
+        for given, what in ((order, "an order of sums"), (accumulator, "an accumulator")):
+            if given is not None:
+                raise InputError(
+                    f"{what}, {given}, is not for native arithmetic: NumPy adds as it does",
+                    hint="add --arithmetic strict",
+                )
+        return None
+    if order is not None and order not in ORDERS:
+        raise unknown("order of sums", order, ORDERS)
+    return Model(order or "sequential", None if accumulator is None else chosen_formats([accumulator])[0])
 
 
 def chosen_scales(scale: float | Sequence[float]) -> tuple[float, ...]:

@@ -67,6 +67,10 @@ class Format:
         """log of half the smallest value: exp rounds to 0 below it."""
         return (self.emin - self.precision) * math.log(2.0)
 
+    def holds(self, other: Format) -> bool:
+        """Whether every finite number of the other format is one of this."""
+        return self.precision >= other.precision and self.emax >= other.emax and self.emin <= other.emin
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype. Raises InputError where the package that brings it is not installed."""

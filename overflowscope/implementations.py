@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic.recording import RecordedArray
+from overflowscope.arithmetic.strict import StrictArray
 from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, unknown
 from overflowscope.formats import FORMATS
@@ -87,6 +88,8 @@ def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Ca
         recorded = isinstance(logits, RecordedArray)
         try:
             result = function(logits if recorded else logits.copy(), *(given.copy() for given in labels))
+        except InputError as error:
+            raise InputError(f"{spec}: {error.what}", hint=error.hint) from None
         except (Exception, SystemExit) as error:
             raise _raised(f"{spec} failed", error) from error
         return result if recorded else _real(spec, result, operation.shape(logits))
@@ -94,9 +97,9 @@ def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Ca
     return run
 
 
-def _real(spec: str, result: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def _real(spec: str, result: Any, shape: tuple[int, ...]) -> Any:
     try:
-        array = np.asarray(result)
+        array = result if isinstance(result, StrictArray) else np.asarray(result)
     except Exception as error:
         raise _raised(f"{spec} returned {type(result).__name__}, which is no array", error) from error
     if array.dtype.kind not in "fiu" and array.dtype.name not in FORMATS:

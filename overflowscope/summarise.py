@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from mpmath.libmp import from_float, mpf_abs, mpf_add, mpf_shift, mpf_sub, to_str
 
+from overflowscope.arithmetic.strict import Model
 from overflowscope.formats import Format
 from overflowscope.records import (
     FAILURES,
@@ -40,6 +41,7 @@ class Label:
     per_class: bool
     probabilities: bool
     leading: tuple[int, ...]
+    model: Model | None = None
 
 
 def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
@@ -47,16 +49,17 @@ def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
     outcome = dict(zip(Outcome, tally.outcomes, strict=True))
     measured = tally.ulps.count + tally.ulps.infinite
     share = tally.correct / measured if measured else None
+    model = label.model
     of_rows = label.probabilities and tally.sums.max >= tally.sums.min
     return Measurement(
         operation=label.operation,
         formulation=label.formulation,
         implementation=label.implementation,
         dtype=label.fmt.name,
-        arithmetic="native",
+        arithmetic="native" if model is None else "strict",
         compute=label.compute.name,
-        sum_order="native",
-        accumulator="native",
+        sum_order="native" if model is None else model.order,
+        accumulator="native" if model is None else (model.accumulator or label.compute).name,
         quantity="value",
         status="ok",
         scale=label.scale,

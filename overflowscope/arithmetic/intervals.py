@@ -5,12 +5,13 @@ each of them whether it is known to be missed, strictly. The flags cost little a
 m - x_y + log1p(s) lies *strictly* above the tie m - x_y, however small log1p(s) is.
 
 Of mpmath only the correctly rounded +, -, x, / with directed rounding are taken as they are. Its exp and log are not
-correctly rounded at their working precision, so they are run with ``GUARD`` further bits and widened; its own
-intervals (``mpmath.iv``) trust them, keep one global precision, and have a log1p that misses the truth.
+correctly rounded, so they are run with ``GUARD`` further bits and widened; its own intervals (``mpmath.iv``) trust
+them, keep one global precision, and have a log1p that misses the truth.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -20,6 +21,7 @@ from mpmath.libmp import (
     finf,
     fnan,
     fninf,
+    fnone,
     fone,
     from_float,
     from_int,
@@ -32,6 +34,9 @@ from mpmath.libmp import (
     mpf_log,
     mpf_mul,
     mpf_neg,
+    mpf_shift,
+    mpf_sub,
+    to_int,
 )
 from numpy.typing import NDArray
 
@@ -45,6 +50,7 @@ SLACK = 8
 """They are taken to be within 2**(GUARD - SLACK) units in the last of those bits: 4096 where mpmath aims at one."""
 
 DOWN, UP = "f", "c"
+_BY_SIZE = functools.cmp_to_key(mpf_cmp)
 LINE: Element = (fninf, finf, False, False)
 
 
@@ -104,7 +110,7 @@ class Arithmetic:
         ends = [(x, y) for x in a[:2] for y in b[:2]]
         lows = [mpf_mul(x, y, self.bits, DOWN) for x, y in ends]
         highs = [mpf_mul(x, y, self.bits, UP) for x, y in ends]
-        return _least(lows), _greatest(highs), False, False
+        return min(lows, key=_BY_SIZE), max(highs, key=_BY_SIZE), False, False
 
     def divide(self, a: Element, b: Element) -> Element:
         if _infinite(a, b):
@@ -123,28 +129,37 @@ class Arithmetic:
         )
 
     def exp(self, a: Element) -> Element:
-        if a[0] == a[1]:
-            return self._exp_of(a[0])
-        low, high = self._exp_of(a[0]), self._exp_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._exp_of, a)
 
     def log(self, a: Element) -> Element:
         """Of numbers >= 0; log(0) = -inf. Raises Indeterminate where the enclosure reaches below 0."""
         if a[0][0]:
             raise Indeterminate("log of a negative number")
-        if a[0] == a[1]:
-            return self._log_of(a[0])
-        low, high = self._log_of(a[0]), self._log_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._log_of, a)
 
     def log1p(self, a: Element) -> Element:
         """Of numbers > -1. Lemma: t/(1+t) <= log(1+t) <= t, strictly for t != 0 (log is concave)."""
         if not less(from_int(-1), a[0]):
             raise Indeterminate("log1p at or below -1")
-        if a[0] == a[1]:
-            return self._log1p_of(a[0])
-        low, high = self._log1p_of(a[0]), self._log1p_of(a[1])
-        return low[0], high[1], low[2] or a[2], high[3] or a[3]
+        return _increasing(self._log1p_of, a)
+
+    def exp2(self, a: Element) -> Element:
+        """2 to the power; exact at integers."""
+        return _increasing(self._exp2_of, a)
+
+    def expm1(self, a: Element) -> Element:
+        """exp(t) - 1. Lemma: t < exp(t) - 1 < t/(1-t) for t < 1 but 0, for exp(-t) > 1 - t."""
+        return _increasing(self._expm1_of, a)
+
+    @functools.cached_property
+    def ln2(self) -> Element:
+        """log(2)."""
+        return self._log_of(from_int(2))
+
+    @property
+    def log2e(self) -> Element:
+        """log2(e) = 1/log(2)."""
+        return self.divide((fone, fone, False, False), self.ln2)
 
     def maximum(self, a: Element, b: Element) -> Element:
         lo = a if less(b[0], a[0]) else b
@@ -173,6 +188,28 @@ class Arithmetic:
         # larger, while mpmath's log has a *relative* error, near 1 too.
         return self._log_of(mpf_add(fone, t))
 
+    def _exp2_of(self, x: Raw) -> Element:
+        if x in (finf, fninf):
+            return self._exp_of(x)
+        # x = n + f, both exact: |f| <= 1/2, and f is x where x is tiny.
+        f = mpf_sub(x, from_int(n := int(to_int(x, "n"))))
+        if f == fzero:
+            return (mpf_shift(fone, n),) * 2 + (False, False)
+        low, high, _, _ = self.exp(self.multiply((f, f, False, False), self.ln2))
+        return mpf_shift(low, n), mpf_shift(high, n), True, True
+
+    def _expm1_of(self, t: Raw) -> Element:
+        if t in (fzero, finf):
+            return t, t, False, False
+        if t == fninf:
+            return fnone, fnone, False, False
+        size = t[2] + t[3]
+        if size < -self.bits:  # by the lemma, as log1p
+            return t, mpf_div(t, mpf_sub(fone, t, self.bits, DOWN if not t[0] else UP), self.bits, UP), True, True
+        # exp(t) is 1 + t and more: as many further bits as leading ones cancel.
+        low, high, _, _ = Arithmetic(self.bits + max(0, 2 - size))._exp_of(t)
+        return mpf_sub(low, fone, self.bits, DOWN), mpf_sub(high, fone, self.bits, UP), True, True
+
     def _widened(self, x: Raw) -> Element:
         """A transcendental value from mpmath at bits + GUARD, with 2**(GUARD - SLACK) of its last units either way."""
         sign, man, exponent, length = x
@@ -183,6 +220,13 @@ class Arithmetic:
         return (mpf_neg(large), mpf_neg(small), True, True) if sign else (small, large, True, True)
 
 
+def _increasing(function: Callable[[Raw], Element], a: Element) -> Element:
+    if a[0] == a[1]:
+        return function(a[0])
+    low, high = function(a[0]), function(a[1])
+    return low[0], high[1], low[2] or a[2], high[3] or a[3]
+
+
 def _absorbed(total: Raw, a: Raw, b: Raw) -> bool:
     finite = bool(total[1])
     return finite and ((total == a and b != fzero) or (total == b and a != fzero))
@@ -190,18 +234,6 @@ def _absorbed(total: Raw, a: Raw, b: Raw) -> bool:
 
 def _infinite(*elements: Element) -> bool:
     return any(end in (finf, fninf) for e in elements for end in e[:2])
-
-
-def _least(raws: list[Raw]) -> Raw:
-    least = raws[0]
-    for raw in raws[1:]:
-        least = raw if less(raw, least) else least
-    return least
-
-
-def _greatest(raws: list[Raw]) -> Raw:
-    greatest: Raw = mpf_neg(_least([mpf_neg(r) for r in raws]))
-    return greatest
 
 
 class IntervalArray:
@@ -217,7 +249,9 @@ class IntervalArray:
         return self.elements.shape
 
     def constant(self, value: str) -> IntervalArray:
-        """The enclosure of an exact decimal or rational number, without axes."""
+        """The enclosure of an exact decimal or rational number, or of "ln2" or "log2e", without axes."""
+        if value in ("ln2", "log2e"):
+            return self._like(_boxed(getattr(self.arithmetic, value)))
         number = Fraction(value)
         parts = [point(0.0) if n == 0 else (from_int(n),) * 2 + (False, False) for n in number.as_integer_ratio()]
         return self._like(_boxed(self.arithmetic.divide(parts[0], parts[1])))
@@ -257,6 +291,11 @@ def _boxed(element: Any) -> NDArray[Any]:
     return box
 
 
+def _each(name: str) -> Callable[[Intervals, IntervalArray], IntervalArray]:
+    """Arithmetic's function of that name, element by element."""
+    return lambda self, x: x._map(getattr(self.arithmetic, name))
+
+
 class Intervals:
     """The namespace: the primitives over IntervalArray, at ``bits`` of working precision.
 
@@ -264,6 +303,7 @@ class Intervals:
     """
 
     arange = staticmethod(np.arange)
+    exp, exp2, expm1, log, log1p = map(_each, ("exp", "exp2", "expm1", "log", "log1p"))
 
     def __init__(self, bits: int):
         self.arithmetic = Arithmetic(bits)
@@ -273,14 +313,8 @@ class Intervals:
         elements = np.frompyfunc(point, 1, 1)(np.asarray(values, np.float64))
         return IntervalArray(elements if isinstance(elements, np.ndarray) else _boxed(elements), self.arithmetic)
 
-    def exp(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.exp)
-
-    def log(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.log)
-
-    def log1p(self, x: IntervalArray) -> IntervalArray:
-        return x._map(self.arithmetic.log1p)
+    def maximum(self, a: IntervalArray, b: IntervalArray) -> IntervalArray:
+        return a._map(self.arithmetic.maximum, b)
 
     def max(self, x: IntervalArray, axis: int, keepdims: bool = False) -> IntervalArray:
         return self._reduce(self.arithmetic.maximum, x, axis, keepdims)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
+from overflowscope.arithmetic.strict import StrictArray
 
 
 class Unrecordable(TypeError):
@@ -52,7 +53,9 @@ class Recording:
         """Call the function on the plain arrays; a floating-point result is a step, anything else is only handed on."""
         if kwargs.get("out") is not None:
             raise Unrecordable("out= is not recorded")
-        operands = [a for a in args if isinstance(a, RecordedArray | np.ndarray | np.generic | float | int)]
+        operands = [
+            a for a in args if isinstance(a, RecordedArray | StrictArray | np.ndarray | np.generic | float | int)
+        ]
         result = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         if not _floating(result):
             return result
@@ -148,5 +151,9 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | StrictArray)
+
+
 def _floating(result: Any) -> bool:
-    return isinstance(result, np.ndarray | np.generic) and np.dtype(result.dtype).kind in "fV"
+    return _array(result) and np.dtype(result.dtype).kind in "fV"

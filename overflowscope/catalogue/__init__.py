@@ -12,9 +12,37 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from overflowscope.errors import unknown
+
+
+class Sizes(NamedTuple):
+    """What bounds are made of, per row of unmasked logits: ``n`` of them, their ``least`` and ``largest``, their
+    logsumexp ``y``, and ``far``, the largest of abs(x_j - y). Arrays of one shape, or numbers."""
+
+    n: Any
+    least: Any
+    largest: Any
+    y: Any
+    far: Any
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A proven bound to first order: ``text`` as people write it, ``units`` the same in units of u = 2**-precision.
+
+    Relative to the result, or normwise: to the largest of a row's results. With B = units * u, an error is at most
+    B/(1 - B) where B < 1, sums run from left to right, exp and log are accurate to u, and nothing over- or
+    underflows; with ``of_exps`` that includes every exp(x_j), which is to be a normal number.
+    """
+
+    text: str
+    units: Callable[[Sizes], Any]
+    of_exps: bool = False
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -31,7 +59,7 @@ class Formulation:
     formula: str
     source: str
     breaks: str
-    bound: str | None = None
+    bound: Bound | None = None
     approximation: bool = False
     trap: bool = False
     fragile: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Operation, softmax
+from overflowscope.catalogue import Bound, Operation, softmax
 from overflowscope.catalogue._rows import at_label, one_hot_limit, without_maximum
 
 
@@ -81,7 +81,7 @@ def shifted_lse(xp: Any, x: Any, labels: Any) -> Any:
 @OPERATION.formulation(
     source="after Blanchard, Higham, Higham (2021), Algorithm 4.1",
     breaks="a sum beyond the largest number",
-    bound="relative (n + 1 + max - min) u",
+    bound=Bound("relative (n + 1 + max - min) u", lambda of: of.n + 1 + of.largest - of.least),
 )
 def log1p(xp: Any, x: Any, labels: Any) -> Any:
     """(max - x[y]) + log1p(s), s the sum of exp(x - max) without the maximum."""

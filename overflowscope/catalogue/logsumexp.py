@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Operation
+from overflowscope.catalogue import Bound, Operation
 from overflowscope.catalogue._rows import without_maximum
 
 
@@ -27,13 +27,16 @@ def limit(x: Any) -> Any:
     return np.max(x, axis=-1)
 
 
+SHIFTED = Bound("relative (|y + n - min|/|y| + 1) u", lambda of: abs(of.y + of.n - of.least) / abs(of.y) + 1)
+"""Of both shifted forms; the last unit is for the addition of the maximum, which the paper leaves out."""
+
 OPERATION = Operation("logsumexp", "log(sum_i exp(x_i)), per row", meaning, identity, limit)
 
 
 @OPERATION.formulation(
     source="Blanchard, Higham, Higham (2021), Algorithm 3.1",
     breaks="a logit above log(largest), or a sum beyond the largest number (inf); very negative logits (log(0) = -inf)",
-    bound="relative (1 + (n + 1)/|y|) u where no exp over- or underflows",
+    bound=Bound("relative (1 + (n + 1)/|y|) u", lambda of: 1 + (of.n + 1) / abs(of.y), of_exps=True),
     fragile=True,
 )
 def naive(xp: Any, x: Any) -> Any:
@@ -44,7 +47,7 @@ def naive(xp: Any, x: Any) -> Any:
 @OPERATION.formulation(
     source="Higham, What Is the Log-Sum-Exp Function? (2021)",
     breaks="a sum beyond the largest number (65,520 equal logits in float16); an infinite maximum (inf - inf)",
-    bound="relative (|y + n - min|/|y| + 1) u",
+    bound=SHIFTED,
 )
 def shifted(xp: Any, x: Any) -> Any:
     """max + log(sum(exp(x - max)))."""
@@ -55,7 +58,7 @@ def shifted(xp: Any, x: Any) -> Any:
 @OPERATION.formulation(
     source="Blanchard, Higham, Higham (2021), Algorithm 4.1",
     breaks="a sum beyond the largest number; an infinite maximum (inf - inf)",
-    bound="relative (|y + n - min|/|y| + 1) u",
+    bound=SHIFTED,
 )
 def log1p(xp: Any, x: Any) -> Any:
     """max + log1p(s), s the sum of exp(x - max) without the maximum."""

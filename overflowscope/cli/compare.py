@@ -57,6 +57,13 @@ MANY = 10**6
 @click.option(
     "--compute", metavar="DTYPE", help="Cast up to this format, run there, round once: what half-precision kernels do."
 )
+@click.option(
+    "--arithmetic", metavar="NAME", default="native", help="native (NumPy's own) or strict [default: native]."
+)
+@click.option(
+    "--sum-order", metavar="NAME", help="Of strict sums: sequential, pairwise or kahan [default: sequential]."
+)
+@click.option("--accumulator", metavar="DTYPE", help="Format in which strict sums run [default: the working one].")
 @inputs
 @click.option(
     "--reference",
@@ -122,6 +129,7 @@ def _request(asked: dict[str, Any]) -> Request:
         shift=asked["shift"],
         ignore_index=asked["ignore_index"],
         seed=asked["seed"],
+        model=cases.chosen_model(asked["arithmetic"], asked["sum_order"], asked["accumulator"]),
         reference=asked["reference"],
     )
     return replace(request, jobs=asked["jobs"] or _jobs(request, bool(own)))

@@ -95,7 +95,18 @@ def title(report: Report | Exact) -> str:
     shift = f", shift {given.shift:g}" if given.shift else ""
     labels = f", labels from {given.labels}" if given.labels not in (None, "input") and not given.distribution else ""
     ignored = f", {given.ignored_rows:,} rows ignored" if given.ignored_rows else ""
-    return f"{drawn}{scale}{shift}: {given.rows:,} rows x {given.classes:,} classes{labels}{ignored}"
+    shape = f"{given.rows:,} rows x {given.classes:,} classes"
+    return f"{drawn}{scale}{shift}: {shape}{labels}{ignored}{_arithmetic(report)}"
+
+
+def _arithmetic(report: Report | Exact) -> str:
+    """In what arithmetic, where it is not NumPy's own; the accumulator where it is not the working format."""
+    if isinstance(report, Exact) or not report.results or report.results[0].arithmetic == "native":
+        return ""
+    first = report.results[0]
+    accumulators = {m.accumulator for m in report.results if m.accumulator != m.compute}
+    where = f" in {accumulators.pop()}" if accumulators else ""
+    return f", {first.arithmetic} arithmetic, {first.sum_order} sums{where}"
 
 
 def _list(scale: float | tuple[float, ...]) -> str:

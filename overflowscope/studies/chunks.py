@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from overflowscope import sources
+from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
 from overflowscope.errors import InputError
 from overflowscope.evaluate import evaluate
@@ -48,6 +49,7 @@ class Job:
     ignore_index: int
     compute: Format | None
     reference: str
+    model: Model | None = None
 
     def rows(self, rows: range, contender: Contender, fmt: Format, scale: float) -> Rows:
         """These rows as the contender gets them."""
@@ -108,7 +110,7 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
     truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
     parts = []
     for contender in contenders:
-        result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute)
+        result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute, job.model)
         tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
         parts.append(Part(tally, result.dtype))
     return parts

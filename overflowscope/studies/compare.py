@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from overflowscope import __version__, cases, sources
+from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
 from overflowscope.environment import environment
 from overflowscope.errors import InputError, unknown
@@ -32,7 +33,10 @@ SCHEMA = "overflowscope.compare/1"
 
 @dataclass(frozen=True)
 class Request:
-    """A comparison to make: every contender in every format at every scale, on one source of logits."""
+    """A comparison to make: every contender in every format at every scale, on one source of logits.
+
+    Without a ``model`` the arithmetic is NumPy's own, with one it is strict.
+    """
 
     source: Source
     contenders: Sequence[Contender]
@@ -44,6 +48,7 @@ class Request:
     seed: int | None = 0
     reference: str = "auto"
     jobs: int = 1
+    model: Model | None = None
 
     @property
     def elements(self) -> int:
@@ -61,6 +66,9 @@ def compare(
     implementations: Sequence[Callable[..., Any]] = (),
     dtypes: str | Sequence[str] | None = None,
     compute: str | None = None,
+    arithmetic: str = "native",
+    sum_order: str | None = None,
+    accumulator: str | None = None,
     scale: float | Sequence[float] = 1.0,
     shift: float = 0.0,
     seed: int = 0,
@@ -75,7 +83,9 @@ def compare(
     named). ``labels`` are integers of shape (...), drawn from ``seed`` where absent; rows labelled ``ignore_index`` are
     left out of cross_entropy. ``operations``, ``formulations`` name what to run (``overflowscope list``);
     ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named
-    (softmax unless said). ``compute`` names a wider format to compute in. ``reference`` is "auto", or "mpmath" for
+    (softmax unless said). ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every step
+    to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential unless
+    said) in the format ``accumulator`` (the working one unless said). ``reference`` is "auto", or "mpmath" for
     intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
     of the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
@@ -92,6 +102,7 @@ def compare(
             shift=shift,
             ignore_index=ignore_index,
             seed=seed,
+            model=cases.chosen_model(arithmetic, sum_order, accumulator),
             reference=reference,
             jobs=jobs,
         )
@@ -115,6 +126,7 @@ def run(request: Request, advance: Advance = lambda elements: None) -> Report:
         ignore_index=request.ignore_index,
         compute=request.compute,
         reference=request.reference,
+        model=request.model,
     )
     with workers(job, request.jobs) as executor:
         results = _measured(request, job, blocks, executor, advance)
@@ -184,7 +196,8 @@ def _measured(
         others = _tries(request, job, unseen, parts) if (shown, unseen) in wanting else []
         again = partial(_again, job, shown)
         advance(0)
-        results += explained([*tries[shown], *others], len(tries[shown]), again, job.fmts[shown.fmt], request.compute)
+        fmt, attempts = job.fmts[shown.fmt], [*tries[shown], *others]
+        results += explained(attempts, len(tries[shown]), again, fmt, request.compute, request.model)
     return results
 
 
@@ -246,6 +259,7 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
         per_class=contender.operation.per_class,
         probabilities=contender.operation.probabilities,
         leading=request.source.leading,
+        model=request.model,
     )
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overflowscope.arithmetic import numbers
 from overflowscope.arithmetic.recording import RecordedArray, Recording, Step
-from overflowscope.evaluate import computing, to_array
+from overflowscope.arithmetic.strict import Model
+from overflowscope.evaluate import computing, given
 from overflowscope.formats import FORMATS, Floats, Format, round_to
 
 SELECTIONS = {"getitem", "take_along_axis", "where", "reshape", "copy", "broadcast_to", "squeeze", "ravel", "take"}
@@ -37,6 +39,7 @@ class Failure:
     fmt: Format
     compute: Format | None
     sum_error: float | None = None
+    model: Model | None = None
 
 
 def cause(run: Callable[..., Any], failure: Failure) -> str | None:
@@ -45,16 +48,16 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
     ``run`` takes (xp, logits, labels). The code runs once more, on one row; what it raises then is no cause.
     """
     arithmetic = computing(failure.fmt, failure.compute)
-    recording = Recording()
     with np.errstate(all="ignore"):
-        x = recording.asarray(to_array(failure.logits, failure.fmt).astype(arithmetic.dtype))
+        xp, x = given(failure.logits, failure.fmt, failure.compute, failure.model)
+        recording = Recording(xp)
         try:
-            result = run(recording, x, failure.label)
+            result = run(recording, recording.asarray(x), failure.label)
         except Exception:
             return None
         if not isinstance(result, RecordedArray):
             return None
-        value = _numbers(result.value)
+        value = numbers(result.value)
         column = failure.column if failure.label is None else int(failure.label[0])
         history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
         if failure.sum_error is not None:
@@ -109,7 +112,7 @@ class _History:
         for step in self.steps:
             if step.operation in SELECTIONS:
                 continue
-            result, operands = _numbers(step.result), [_numbers(a) for a in step.operands]
+            result, operands = numbers(step.result), [numbers(a) for a in step.operands]
             meant = self.masked if result.shape == self.masked.shape else np.zeros(result.shape, np.bool_)
             born = ~np.isfinite(result) & _all_at([np.isfinite(a) for a in operands], result.shape) & ~meant
             if born.any():
@@ -142,19 +145,19 @@ class _History:
         maker = self._maker(step, which)
         while maker is not None:
             step, maker = maker, self._maker(maker, 0)
-            operand = _numbers(step.operands[0])
+            operand = numbers(step.operands[0])
             index = self._index(operand) if self.failure.label is not None else min(at, operand.size - 1)
             if step.operation == "exp":
                 fmt, what = self._format(step), self._argument(step)
                 below = f"exp rounds to 0 in {fmt.name} below {fmt.log_vanishing:.5g}"
-                if (_numbers(step.result) == 0).all():
+                if (numbers(step.result) == 0).all():
                     return f"{below} and the largest {what} is {number(float(operand.max()))}: the sum is 0"
-                if _numbers(step.result).flat[index] != 0:
+                if numbers(step.result).flat[index] != 0:
                     index = int(np.argmin(operand))
                 whose = "label" if self.failure.label is not None and index == self.column else "class"
                 return f"{below} and the {whose}'s {what} is {number(float(operand.flat[index]))}"
-            if step.operation in DIVISIONS and operand.flat[index] != 0 and _numbers(step.result).flat[index] == 0:
-                divisor = number(self._at(_numbers(step.operands[1])))
+            if step.operation in DIVISIONS and operand.flat[index] != 0 and numbers(step.result).flat[index] == 0:
+                divisor = number(self._at(numbers(step.operands[1])))
                 return f"the quotient {number(float(operand.flat[index]))} / {divisor} underflows"
         return "a number is 0"
 
@@ -163,14 +166,14 @@ class _History:
         for step in self.steps:
             if step.operation != "sum":
                 continue
-            terms, result = _numbers(step.operands[0]), _numbers(step.result)
+            terms, result = numbers(step.operands[0]), numbers(step.result)
             if terms.size == result.size == self.masked.size > 1:
                 return "its sum runs over the rows, not over the classes"
             exact, got = float(terms.sum()), float(result.flat[0])
             if result.size == 1 and got > 0 and np.isfinite(exact) and not abs(exact / got - 1) < least:
                 return (
                     f"the sum of {terms.size:,} exps comes out as {number(got)} where it is {number(exact)}: "
-                    f"a {self._format(step).name} accumulator absorbs small terms"
+                    f"a {self._accumulator(step).name} accumulator absorbs small terms"
                 )
         return None
 
@@ -190,7 +193,7 @@ class _History:
         return None
 
     def _loss(self, step: Step) -> str:
-        operands = [self._at(_numbers(a)) for a in step.operands]
+        operands = [self._at(numbers(a)) for a in step.operands]
         should = f"{number(self.failure.got)} where the truth is {short(self.failure.exact)}"
         if step.operation in ("subtract", "add") and len(operands) == 2:
             sign = "-" if step.operation == "subtract" else "+"
@@ -250,7 +253,12 @@ class _History:
 
     def _format(self, step: Step) -> Format:
         """The format in which the step was taken."""
-        return FORMATS.get(np.asarray(step.result).dtype.name, self.fmt)
+        return FORMATS.get(step.result.dtype.name, self.fmt)
+
+    def _accumulator(self, step: Step) -> Format:
+        """The format in which a sum ran, so far as it is known."""
+        model = self.failure.model
+        return self._format(step) if model is None or model.accumulator is None else model.accumulator
 
     def _index(self, operand: Floats) -> int:
         """Where the failing class is in an operand, or the row's only number."""
@@ -258,10 +266,6 @@ class _History:
 
     def _at(self, operand: Floats) -> float:
         return float(operand.flat[self._index(operand)])
-
-
-def _numbers(value: Any) -> Floats:
-    return np.asarray(value).astype(np.float64)
 
 
 def _all_at(masks: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[np.bool_]:

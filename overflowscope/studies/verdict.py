@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
 from overflowscope.catalogue import Formulation
 from overflowscope.formats import FORMATS, Floats, Format
@@ -59,9 +60,11 @@ class Try:
         return mine.max > others.max and mine.mean > others.mean  # type: ignore[operator]
 
 
-def explained(tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None) -> list[Measurement]:
+def explained(
+    tries: Sequence[Try], shown: int, again: Again, fmt: Format, compute: Format | None, model: Model | None = None
+) -> list[Measurement]:
     """The first ``shown`` measurements, with an explanation where there is something to explain."""
-    return [_explain(t, _remedy(t, tries, shown), again, fmt, compute) for t in tries[:shown]]
+    return [_explain(t, _remedy(t, tries, shown), again, fmt, compute, model) for t in tries[:shown]]
 
 
 def lacking(attempt: Try, tries: Sequence[Try]) -> bool:
@@ -92,11 +95,13 @@ def _remedy(failed: Try, tries: Sequence[Try], shown: int) -> str:
     return "no formulation of it came out clean"
 
 
-def _explain(attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None) -> Measurement:
+def _explain(
+    attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None, model: Model | None
+) -> Measurement:
     measurement = attempt.measurement
     if not attempt.wrong:
         return measurement
-    why = _why(attempt, again, fmt, compute)
+    why = _why(attempt, again, fmt, compute, model)
     text = f"{measurement.name} {measurement.operation}: {_what(attempt)}"
     text += f": {why}; {remedy}" if why else f"; {remedy}"
     return replace(measurement, explanation=text)
@@ -123,7 +128,7 @@ def _what(attempt: Try) -> str:
     return f"finite but wrong {wrong}"
 
 
-def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str | None:
+def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None, model: Model | None) -> str | None:
     """The cause: of the gravest failure's worst element, else of the furthest sum, else of the largest error."""
     tally = attempt.tally
     element = tally.failed[1] if tally.failed else tally.worst
@@ -136,7 +141,7 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None) -> str
     if name is not None and attempt.contender.operation.named(name).approximation and 0 < element.got < math.inf:
         return f"it is another function, which gives {number(element.got)} where the truth is {short(exact(element))}"
     logits, label = again(row)
-    failure = Failure(logits, label, -element.minus_column, element.got, exact(element), fmt, compute, error)
+    failure = Failure(logits, label, -element.minus_column, element.got, exact(element), fmt, compute, error, model)
     arguments = attempt.contender.operation.arguments
 
     def run(xp: object, x: object, labels: object) -> object:

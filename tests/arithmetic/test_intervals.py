@@ -215,7 +215,7 @@ FINER = 2500
 def truth(name: str, x: Fraction, precision: int) -> Any:
     flint = pytest.importorskip("flint")
     with flint.ctx.workprec(precision):
-        return getattr(arb(x), name)()
+        return flint.arb(2) ** arb(x) if name == "exp2" else getattr(arb(x), name)()
 
 
 def doubles(seed: int, low: float, high: float, count: int) -> list[Fraction]:
@@ -258,6 +258,24 @@ ARGUMENTS: dict[str, list[Fraction]] = {
         ),
         *map(Fraction, (1.0, 9.0, 1e5, 1e300)),
     ],
+    "exp2": signed(
+        [
+            *map(Fraction, (0.5, 1.5, 1e-300, 5e-324, 1e-30, 2.0**-64, 2.0**-128, 1023.75, 1074.5, 1e5 + 2.0**-30)),
+            LONG,
+            LONG * 1000,
+            dyadic(3, -700),
+            *doubles(5, -80, 20, 60),
+        ]
+    ),
+    "expm1": signed(
+        [
+            *map(Fraction, (1.0, 0.5, 1e-300, 5e-324, 1e-30, 2.0**-64, 2.0**-128, 30.0, 36.7, 60.0)),
+            *(dyadic(m, -k - 2) for m in (3, 4, 5) for k in (62, 63, 64, 65, 127, 128, 129, 511, 512, 513)),
+            LONG,
+            dyadic(3, -700),
+            *doubles(6, -700, 5, 60),
+        ]
+    ),
 }
 
 each_function = pytest.mark.parametrize("name", ARGUMENTS)
@@ -298,13 +316,19 @@ def test_intervals_enclose_the_image_narrowly(name: str, bits: int) -> None:
 @settings(max_examples=200, deadline=None)
 @given(x=numbers(200), bits=st.sampled_from([8, 24, 53, 64, 100, 128, 256]))
 def test_any_point(name: str, x: Fraction, bits: int) -> None:
-    if name == "exp":
+    if name in ("exp", "expm1"):
         x = x / 2**150  # up to 2**100
+        x = x / 2**94 if name == "expm1" else x  # to 2**6: exp(-2**100) is none of the judge's digits beside 1
+    elif name == "exp2":
+        x = x / 2**240
     elif name == "log":
         x = abs(x) or Fraction(1)
     else:
         x = x / 2**260 if x < 0 else x
     found = getattr(Arithmetic(bits), name)(exactly(x))
+    if name == "exp2" and x.denominator == 1:
+        is_exactly(found, Fraction(2) ** int(x))
+        return
     if (name == "log" and x == 1) or (name != "log" and x == 0):
         is_exactly(found, 1 if name == "exp" else 0)
         return
@@ -330,7 +354,8 @@ def test_mpmath_at_1500_bits_agrees(name: str) -> None:
     mp = mpmath.mp.clone()
     mp.prec = 1500
     for x in ARGUMENTS[name][::5]:
-        judged = getattr(mp, name)(mp.mpf(x.numerator) / x.denominator)
+        argument = mp.mpf(x.numerator) / x.denominator
+        judged = mp.mpf(2) ** argument if name == "exp2" else getattr(mp, name)(argument)
         if judged in (0, 1):  # log(1 + 2**-2000), and the like, are beyond it
             continue
         for bits in BITS:
@@ -343,12 +368,14 @@ def test_the_flags_of_functions_are_true(bits: int) -> None:
     """An exact value that an operand attains is not missed; one that the operand misses is."""
     xp = Arithmetic(bits)
     cases = [(xp.exp, interval(0, 1), 1), (xp.log1p, interval(0, 1), 0), (xp.log, interval(1, 2), 0)]
+    cases += [(xp.exp2, interval(3, 3.5), 8), (xp.expm1, interval(0, 1), 0)]
     for function, operand, lowest in cases:
         found = function(operand)
         assert value(found[0]) == lowest
         assert not found[2]
         assert function((*operand[:2], True, False))[2]
     cases = [(xp.exp, interval(-1, 0), 1), (xp.log1p, interval(-0.5, 0), 0), (xp.log, interval(0.5, 1), 0)]
+    cases += [(xp.exp2, interval(2.5, 3), 8), (xp.expm1, interval(-1, 0), 0)]
     for function, operand, highest in cases:
         found = function(operand)
         assert value(found[1]) == highest
@@ -382,6 +409,10 @@ def test_limits(bits: int) -> None:
     is_exactly(xp.log(point(0.0)), -INF)
     is_exactly(xp.log(point(INF)), INF)
     is_exactly(xp.log1p(point(INF)), INF)
+    is_exactly(xp.exp2(point(-INF)), 0)
+    is_exactly(xp.exp2(point(INF)), INF)
+    is_exactly(xp.expm1(point(-INF)), -1)
+    is_exactly(xp.expm1(point(INF)), INF)
     is_exactly(xp.maximum(point(-INF), point(1.0)), 1)
     is_exactly(xp.negative(point(INF)), -INF)
     lo, hi = ends(xp.log(interval(0, 1)))
@@ -514,9 +545,38 @@ def test_a_constant_of_few_bits_is_exact(text: str) -> None:
     is_exactly(constant(array(xp, [1.0]), text).elements[()], Fraction(text))
 
 
+@every_precision
+def test_the_constants_are_enclosed_narrowly(bits: int) -> None:
+    flint = pytest.importorskip("flint")
+    for name in ("ln2", "log2e"):
+        lo, hi = map(arb, constant(array(Intervals(bits), [1.0]), name).elements[()][:2])
+        with flint.ctx.workprec(bits + FINER):
+            exact = flint.arb(2).log() if name == "ln2" else 1 / flint.arb(2).log()
+            assert lo < exact < hi
+            assert hi - lo < exact * flint.arb(2) ** (12 - bits)
+
+
+def test_the_larger_of_two_arrays() -> None:
+    xp = Intervals(64)
+    a, b = array(xp, [[1.0, -INF, 3.0]]), array(xp, [[2.0]])
+    assert xp.maximum(a, b).elements.tolist() == [[point(2.0), point(2.0), point(3.0)]]
+
+
+@every_precision
+@pytest.mark.parametrize("k", [2, 100, 5000])
+def test_expm1_of_a_tiny_number_is_strictly_between_the_lemmas_ends(bits: int, k: int) -> None:
+    for sign in (1, -1):
+        t = sign * dyadic(1, -bits - k)
+        lo, hi, lo_open, hi_open = Arithmetic(bits).expm1(exactly(t))
+        assert value(lo) == t
+        assert value(hi) >= t / (1 - t)
+        assert lo_open
+        assert hi_open
+
+
 def test_namespace_functions_are_the_elements_own() -> None:
     xp = Intervals(128)
-    for name in ("exp", "log", "log1p"):
+    for name in ARGUMENTS:
         found = getattr(xp, name)(array(xp, [[0.25, 3.0]])).elements
         own = getattr(Arithmetic(128), name)
         assert found.tolist() == [[own(point(0.25)), own(point(3.0))]]

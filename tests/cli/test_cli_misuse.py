@@ -36,7 +36,10 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--dist", "norml"], "unknown distribution 'norml'; did you mean normal or lognormal?"),
         (["--compute", "float23"], "unknown dtype 'float23'; did you mean float32"),
         (["--formulation", "shiftd"], "unknown formulation of these operations 'shiftd'; did you mean shifted"),
-        (["--op", "softmax", "--formulation", "nave"], "unknown formulation of softmax 'nave'; did you mean naive?"),
+        (
+            ["--op", "softmax", "--formulation", "nave"],
+            "unknown formulation of softmax 'nave'; did you mean naive or",
+        ),
         (["--op", "logsumexp", "--formulation", "lse"], "unknown formulation of logsumexp 'lse'; known: "),
         (["--op", "softmax,logsumexp", "--formulation", "lse"], "unknown formulation of logsumexp 'lse'; known: naive"),
         (["--dtyp", "float16"], "No such option '--dtyp'. (Did you mean"),

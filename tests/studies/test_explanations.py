@@ -132,7 +132,7 @@ def test_row_sums_far_from_one_without_a_nan(scale: float) -> None:
         assert text.startswith(f"{name} softmax: 1 of 1 rows do not sum to 1 (every sum is {number(m.row_sum.min)}): ")
         assert causes(text) == ["accumulator absorbs"]
         assert f"the sum of 1,000 exps comes out as {number(got)} where it is {number(exact)}: a bfloat16" in text
-        assert text.endswith("; no formulation of it came out clean")
+        assert text.endswith("; use online")  # whose blocks of 64 a bfloat16 holds
 
 
 def test_the_sums_of_several_rows() -> None:
@@ -329,7 +329,7 @@ def test_a_function_of_ones_own_is_explained_by_its_steps(function: Callable[...
     assert text.startswith(f"{__name__}:{function.__name__} softmax: nan in 1 of 2 rows: ")
     assert f"exp overflows {dtype} above {math.log(LARGEST[dtype]):.6g} and the largest " in text
     assert f" is {number(logit)} (row 1);" in text
-    assert text.endswith("; use shifted or lse")
+    assert "; use shifted or lse" in text
 
 
 def test_the_exponent_of_ones_own_function_is_not_called_a_logit() -> None:
@@ -387,7 +387,7 @@ def test_a_function_whose_steps_cannot_be_seen_gets_a_sentence(function: Callabl
     assert text.startswith(f"{__name__}:{function.__name__} softmax: nan in 1 of 2 rows: ")
     assert "66" in text
     assert "11.0899" in text
-    assert text.endswith("; use shifted or lse")
+    assert "; use shifted or lse" in text
 
 
 OTHER = {
@@ -552,7 +552,7 @@ def test_a_person_s_function_is_not_recommended_to_others() -> None:
     )
     naive, mine = report.results
     assert mine.failures == ()
-    assert said(naive).endswith("; shifted and lse came out clean (--formulation shifted)")
+    assert said(naive).endswith("; shifted and lse and online and base2 came out clean (--formulation shifted)")
 
 
 def number(x: float) -> str:
