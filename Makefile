@@ -18,7 +18,13 @@ fix:
 
 bench:
 	$(PYTHON) benchmarks/startup.py
+	$(PYTHON) benchmarks/reference.py
+	$(PYTHON) benchmarks/throughput.py
+	$(PYTHON) benchmarks/memory.py
+	$(PYTHON) benchmarks/rungs.py
+	$(PYTHON) benchmarks/radius.py
 	$(PYTHON) benchmarks/bounds.py
+	$(PYTHON) benchmarks/measuring.py
 
 fuzz:
 	$(PYTHON) -W error tests/fuzz/fuzz_reading.py $(FUZZ)

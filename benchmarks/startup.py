@@ -14,7 +14,7 @@ import sys
 import time
 
 CASES = (
-    ("compare --dtype float32 --scale 1000", "import numpy, mpmath, rich.table, click", 3.0),
+    ("compare --dtype float32 --scale 1000", "import numpy, mpmath, rich.table, click", 2.0),
     ("--version", "import click", 1.3),
     ("--help", "import click", 1.3),
 )

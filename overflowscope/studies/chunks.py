@@ -5,15 +5,13 @@ The summaries merge exactly and the chunks do not depend on who runs them: any n
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sys
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -139,7 +137,7 @@ def done(
         for first, future in waiting:
             yield first, future.result()
             advanced(first)
-    except BrokenProcessPool:
+    except BrokenExecutor:
         raise InputError("a worker process died", hint="perhaps memory ran out: --jobs 1 takes less") from None
 
 
@@ -156,6 +154,9 @@ def workers(job: Job, jobs: int) -> Iterator[Executor | None]:
     if jobs == 1:
         yield None
         return
+    import multiprocessing  # not needed before there is much to do
+    from concurrent.futures import ProcessPoolExecutor
+
     # A forked worker has what its parent imported and read, for nothing. Threads do not survive a fork, locks do.
     forks = sys.platform == "linux" and threading.active_count() == 1
     context = multiprocessing.get_context("fork" if forks else None)
