@@ -93,15 +93,16 @@ def _at_powers_of_two(
     head = np.where(fell, sign * (2 - 2.0**-52), head)
     moved, rest = two_sum(2 * tail, sign * 2.0**-52)
     tail = np.where(fell, moved, tail)
-    radius = np.where(fell, 2 * radius + np.abs(rest), radius) * (1 + 2.0**-50)
+    radius = np.where(fell, np.where(rest == 0, 2 * radius, (2 * radius + np.abs(rest)) * (1 + 2.0**-50)), radius)
     exponent = np.where(fell, exponent - 1, exponent)
     # A side holds of the midpoint as it was.
     beyond = np.where(fell & (rest != 0), 0, beyond)
     side = None if side is None else beyond * sign
     # The distances from both ends of the binade, rounded by a relative 2**-53; a side keeps its one strictly.
+    reach = radius * (1 + 2.0**-50)
     above_one, below_two = (np.abs(head) - 1) + tail * sign, (2 - np.abs(head)) - tail * sign
-    inside = ((above_one > radius) | ((radius == 0) & (above_one == 0)) | ((beyond > 0) & (above_one >= 0))) & (
-        (below_two > radius) | ((beyond < 0) & (below_two >= 0) & (radius < 1))
+    inside = ((above_one >= reach) | ((beyond > 0) & (above_one >= 0))) & (
+        (below_two > reach) | ((beyond < 0) & (below_two >= 0) & (radius < 1))
     )
     return head, tail, radius, exponent, side, ~edge | inside | (exponent + 1 < fmt.emin)
 
@@ -144,7 +145,7 @@ def _nearest(
         rounded = np.where(low, (k * power_of_two(exponent + 200)) * 2.0**-200, k * power_of_two(exponent))
     else:
         rounded = k * power_of_two(exponent)
-    if np.max(exponent) >= fmt.emax:
+    if np.max(exponent) >= min(fmt.emax, 1001):
         decided = decided & (exponent <= 1000)
         rounded = np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, rounded), rounded)
     return rounded, decided
