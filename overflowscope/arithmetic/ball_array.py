@@ -240,9 +240,10 @@ def add(a: BallArray, b: BallArray) -> BallArray:
             hi, lo = np.where(far, eh, hi), np.where(far, zero(el), lo)
             radius = np.where(far, size, radius)
             side = np.where(far, _sign(small), 0 if side is None else side).astype(np.int8)
-    infinite = np.isinf(hi)
-    if infinite.any():
-        # An exact infinity stays one beside anything that has not been given up.
+    if not np.isfinite(hi).all():
+        # An exact infinity stays one beside anything that has not been given up; with low parts it came out as nan.
+        hi = np.where(np.isinf(ah) | np.isinf(bh), ah + bh, hi)
+        infinite = np.isinf(hi)
         exact_one = (np.isinf(ah) & (zero(ar) == 0)) | (np.isinf(bh) & (zero(br) == 0))
         given_up = ~(exact_one & (zero(ar) + zero(br) < np.inf))
         lo, radius = np.where(infinite, 0.0, lo), np.where(infinite, np.where(given_up, np.inf, 0.0), radius)

@@ -141,7 +141,8 @@ def test_products_and_sums_that_overflow_are_given_up(x: float, words: int) -> N
 def test_infinities_stay_exact_beside_what_is_known_and_have_no_side(words: int) -> None:
     mask = ball([-INF, -INF, -INF, INF, -INF], words=words)
     other = ball([1.0, 0.0, 3.0, 1e300, INF], None, [T**-60, 1.0, INF, 1.0, 0.0], words=words)
-    for found in (add(mask, other), add(other, mask)):
+    low = ball(other.hi, np.where(np.isfinite(other.hi), other.hi * T**-60, 0), other.radius, words=words)
+    for found in (add(mask, other), add(other, mask), add(mask, low), add(low, mask)):
         for i, exact in ((0, -INF), (1, -INF), (3, INF)):
             assert [field(found, n, i) for n in ("hi", "lo", "radius", "side")] == [exact, 0, 0, 0]
         assert given_up(found, 2)
