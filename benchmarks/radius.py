@@ -10,11 +10,12 @@ result has to be the truth, and a side has to be that on which the truth lies. T
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +165,7 @@ class Judge:
                 found.append(value * arb((1, e)) if e else value)
         return found
 
-    def hold(self, result: BallArray, truths: list[Any], operands: list[BallArray], worst: Worst) -> None:
+    def hold(self, result: BallArray, truths: list[Any], operands: Sequence[BallArray], worst: Worst) -> None:
         arb = self.flint.arb
         assert all(f is None or f.shape == result.hi.shape for f in (getattr(result, n) for n in ball_array.FIELDS))
         hi, lo, radius = (field(result, name).tolist() for name in ("hi", "lo", "radius"))
@@ -208,102 +209,72 @@ def told(x: BallArray, i: int) -> str:
 # The primitives: ours, the truth of finite numbers, and of infinities
 
 
-def exp2_of(flint: Any, x: Any) -> Any:
+def exp2_of(x: Any) -> Any:
+    import flint
+
     whole = abs(x) < 2**40 and x.is_integer()
     return flint.arb((1, int(x.unique_fmpz()))) if whole else (x * flint.arb(2).log()).exp()
 
 
-def log_of(flint: Any, x: Any) -> Any:
-    return x.log() if x > 0 else -math.inf if x == 0 else None
-
-
-def log1p_of(flint: Any, x: Any) -> Any:
-    return x.log1p() if x > -1 else -math.inf if x == -1 else None
-
-
-def none_of(x: float) -> None:
-    return None
+def largest_of(*row: Any) -> Any:
+    return functools.reduce(lambda a, b: a.max(b), row)
 
 
 def zero_below(x: float) -> float | None:
     return 0.0 if x < 0 else None
 
 
-UNARY: dict[str, tuple[Callable[[BallArray], BallArray], Callable[[Any, Any], Any], Callable[[float], Any]]] = {
-    "reciprocal": (ball_array.reciprocal, lambda flint, x: None if x.contains(0) else 1 / x, none_of),
-    "exp": (ball_functions.exp, lambda flint, x: x.exp(), zero_below),
+def nan_is_none(x: float) -> float | None:
+    return x if x == x else None
+
+
+Primitive = tuple[Callable[..., BallArray], Callable[..., Any], Callable[..., Any]]
+UNARY: dict[str, Primitive] = {
+    "reciprocal": (ball_array.reciprocal, lambda x: None if x.contains(0) else 1 / x, lambda x: None),
+    "exp": (ball_functions.exp, lambda x: x.exp(), zero_below),
     "exp2": (ball_functions.exp2, exp2_of, zero_below),
-    "log": (ball_functions.log, log_of, none_of),
-    "log1p": (ball_functions.log1p, log1p_of, none_of),
+    "log": (ball_functions.log, lambda x: x.log() if x > 0 else -math.inf if x == 0 else None, lambda x: None),
+    "log1p": (ball_functions.log1p, lambda x: x.log1p() if x > -1 else -math.inf if x == -1 else None, lambda x: None),
 }
-BINARY: dict[str, tuple[Callable[..., BallArray], Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
-    "add": (ball_array.add, lambda x, y: x + y, lambda x, y: x + y if x + y == x + y else None),
-    "multiply": (ball_array.multiply, lambda x, y: x * y, lambda x, y: x * y if x * y == x * y else None),
-    "maximum": (Balls().maximum, lambda x, y: x.max(y), max),
+BINARY: dict[str, Primitive] = {
+    "add": (ball_array.add, lambda x, y: x + y, lambda x, y: nan_is_none(x + y)),
+    "multiply": (ball_array.multiply, lambda x, y: x * y, lambda x, y: nan_is_none(x * y)),
+    "maximum": (Balls().maximum, largest_of, max),
 }
-ROWS: dict[str, tuple[Callable[[BallArray], BallArray], Callable[[list[Any]], Any]]] = {
-    "sum": (lambda x: Balls().sum(x, axis=-1), lambda row: sum(row[1:], row[0])),
-    "max": (lambda x: Balls().max(x, axis=-1), lambda row: max_of(row)),
+ROWS: dict[str, Primitive] = {
+    "sum": (lambda x: Balls().sum(x, axis=-1), lambda *row: sum(row[1:], row[0]), lambda *row: nan_is_none(sum(row))),
+    "max": (lambda x: Balls().max(x, axis=-1), largest_of, lambda *row: max(row)),
 }
 PRIMITIVES = (*UNARY, *BINARY, *ROWS)
 SIZES = {"exp": (-60, 9), "exp2": (-60, 9), "log1p": (-90, 20)}
 LARGE_SIZES = {"exp": {1: (9, 22), 2: (9, 32)}}
 
 
-def max_of(row: list[Any]) -> Any:
-    most = row[0]
-    for value in row[1:]:
-        most = most.max(value)
-    return most
-
-
-def truth_of_row(name: str, row: list[Any]) -> Any:
-    """The sum or the largest; None where it is not defined or not known."""
-    infinite = {v for v in row if isinstance(v, float)}
-    if any(v is None for v in row) or (name == "sum" and len(infinite) > 1):
+def truth_of(name: str, row: tuple[Any, ...], truth: Callable[..., Any], beyond: Callable[..., Any]) -> Any:
+    """The exact result, None where there is none or an operand is not known."""
+    if any(x is None for x in row):
         return None
-    if name == "sum":
-        return infinite.pop() if infinite else ROWS[name][1](row)
-    finite = [v for v in row if not isinstance(v, float)]
-    return math.inf if math.inf in infinite else ROWS[name][1](finite) if finite else -math.inf
+    if not any(isinstance(x, float) for x in row):
+        return truth(*row)
+    if name in ("maximum", "max") and math.inf not in row:
+        finite = [x for x in row if not isinstance(x, float)]
+        return truth(*finite) if finite else -math.inf
+    # Of numbers beside infinities the sign is enough.
+    return beyond(*(x if isinstance(x, float) else 0.0 if x.contains(0) else 1.0 if x > 0 else -1.0 for x in row))
 
 
-def float_of(x: Any) -> float:
-    """An infinity, or the sign of a number, for the arithmetic of infinities."""
-    return x if isinstance(x, float) else 0.0 if x.contains(0) else 1.0 if x > 0 else -1.0
-
-
-def judge_unary(name: str, x: BallArray, judge: Judge, worst: Worst) -> None:
-    ours, truth, beyond = UNARY[name]
-    result = ours(x)
-    truths = []
-    for value in judge.members(x):
-        exact = None if value is None else beyond(value) if isinstance(value, float) else truth(judge.flint, value)
-        truths.append(exact)
-    judge.hold(result, truths, [x], worst)
-
-
-def judge_binary(name: str, x: BallArray, y: BallArray, judge: Judge, worst: Worst) -> None:
-    ours, truth, beyond = BINARY[name]
-    result = ours(x, y)
-    truths: list[Any] = []
-    for a, b in zip(judge.members(x), judge.members(y), strict=True):
-        if a is None or b is None:
-            truths.append(None)
-        elif isinstance(a, float) or isinstance(b, float):
-            exact = beyond(float_of(a), float_of(b))
-            truths.append((b if isinstance(a, float) else a) if name == "maximum" and not math.isinf(exact) else exact)
-        else:
-            truths.append(truth(a, b))
-    judge.hold(result, truths, [x, y], worst)
-
-
-def judge_rows(name: str, x: BallArray, judge: Judge, worst: Worst) -> None:
-    ours, _ = ROWS[name]
-    result = ours(x)
-    members, n = judge.members(x), x.shape[-1]
-    rows = [members[i : i + n] for i in range(0, len(members), n)]
-    judge.hold(result, [truth_of_row(name, row) for row in rows], [x], worst)
+def judge_all(name: str, batches: Iterator[tuple[BallArray, ...]], judge: Judge, worst: Worst) -> None:
+    ours, truth, beyond = {**UNARY, **BINARY, **ROWS}[name]
+    with np.errstate(all="ignore"):
+        for operands in batches:
+            members = [judge.members(x) for x in operands]
+            n = operands[0].shape[-1] if name in ROWS else 0
+            rows = (
+                [tuple(members[0][i : i + n]) for i in range(0, len(members[0]), n)]
+                if n
+                else zip(*members, strict=True)
+            )
+            judge.hold(ours(*operands), [truth_of(name, row, truth, beyond) for row in rows], operands, worst)
 
 
 def random_elements(name: str, words: int, rng: Any, count: int, exact: bool) -> Iterator[tuple[BallArray, ...]]:
@@ -351,17 +322,6 @@ def corner_elements(name: str, words: int, rng: Any, most: int) -> Iterator[tupl
             yield (held[some],)
 
 
-def judge_all(name: str, batches: Iterator[tuple[BallArray, ...]], judge: Judge, worst: Worst) -> None:
-    with np.errstate(all="ignore"):
-        for operands in batches:
-            if name in UNARY:
-                judge_unary(name, operands[0], judge, worst)
-            elif name in BINARY:
-                judge_binary(name, *operands, judge, worst)
-            else:
-                judge_rows(name, operands[0], judge, worst)
-
-
 def largest(name: str, words: int, count: int, most_corners: int, seed: int = 1) -> dict[str, Worst]:
     """Over random exact elements, random balls, and corner elements."""
     rng = np.random.default_rng(seed)
@@ -376,15 +336,13 @@ def largest(name: str, words: int, count: int, most_corners: int, seed: int = 1)
 def main() -> None:
     """Judge every primitive."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    print(
-        f"{'primitive':12} {'words':>5} {'operands':9} {'judged':>8} {'given up':>9} {'error/radius':>12} {'seconds':>8}"
-    )
+    print(f"{'primitive':12} {'words':>5} {'operands':9} {'judged':>8} {'given up':>9} {'error/radius':>12} {'s':>6}")
     for name, words in itertools.product(PRIMITIVES, (1, 2)):
         start = time.perf_counter()
         for kind, worst in largest(name, words, count, 10**9).items():
             line = f"{name:12} {words:5} {kind:9} {worst.judged:8} {worst.given_up:9} {worst.ratio:12.6f}"
             where = worst.where if not worst.ratio <= 1 else ""
-            print(f"{line} {time.perf_counter() - start:8.1f} {where}", flush=True)
+            print(f"{line} {time.perf_counter() - start:6.1f} {where}", flush=True)
 
 
 if __name__ == "__main__":
