@@ -13,9 +13,9 @@ import numpy as np
 from mpmath.libmp import finf, fninf, fzero, mpf_add, mpf_shift, mpf_sub
 from numpy.typing import NDArray
 
-from overflowscope.arithmetic.ball_array import BallArray, zero
+from overflowscope.arithmetic.ball_array import BallArray, scaled, zero
 from overflowscope.arithmetic.balls import Balls
-from overflowscope.arithmetic.doubles import binade, power_of_two
+from overflowscope.arithmetic.doubles import binade, power_of_two, two_sum
 from overflowscope.arithmetic.intervals import Element, Intervals, Raw
 from overflowscope.catalogue import Operation
 from overflowscope.formats import Floats, Format, round_parts
@@ -57,15 +57,15 @@ def of_balls(x: BallArray, fmt: Format) -> tuple[Found, Settled]:
     if x.radius is not None and exact.any():
         exact = exact & (x.radius == 0)
     e = binade(x.hi)
-    scale = power_of_two(-e)
-    head, tail, radius = x.hi * scale, zero(x.lo) * scale, zero(x.radius) * scale
+    head, tail, radius, _ = scaled(x, -e)
+    tail = zero(tail)
     exponent = e if x.exponent is None else e + x.exponent
     side = x.side
     # What is nan, given up, 0 within a radius, or subnormal as a double (exponent -1023, not scaled) fails here.
     sound = (np.abs(head) >= 1) & (radius < 0.25)
     edge = ~(np.abs(np.abs(head) - 1.5) + radius < 0.5 - 2.0**-50)
     if edge.any():
-        head, tail, radius, exponent, one_ulp = _at_powers_of_two(head, tail, radius, exponent, side, edge, fmt)
+        head, tail, radius, exponent, side, one_ulp = _at_powers_of_two(head, tail, radius, exponent, side, edge, fmt)
         sound = sound & one_ulp
     rounded, decided = _nearest(head, tail, radius, exponent, side, fmt)
     narrow = (radius <= 2.0 ** -(fmt.precision + NARROW_BITS)) | (exponent < fmt.emin - fmt.precision - 1)
@@ -80,7 +80,7 @@ def of_balls(x: BallArray, fmt: Format) -> tuple[Found, Settled]:
 
 def _at_powers_of_two(
     head: Floats, tail: Any, radius: Any, exponent: NDArray[np.int64], side: Any, edge: Settled, fmt: Format
-) -> tuple[Any, Any, Any, Any, Settled]:
+) -> tuple[Any, Any, Any, Any, Any, Settled]:
     """The balls with those just below a power of two in the binade that they lie in, and which lie in one for sure.
 
     (1 + t) 2**e with t < 0, or 1 with the truth below it, is (2 + 2 t) 2**(e - 1): as head 2 - 2**-52, the rest as
@@ -91,14 +91,20 @@ def _at_powers_of_two(
     beyond = np.zeros(head.shape) if side is None else side * sign
     fell = edge & (np.abs(head) == 1) & ((tail * sign < 0) | ((tail == 0) & (beyond < 0)))
     head = np.where(fell, sign * (2 - 2.0**-52), head)
-    tail = np.where(fell, 2 * tail + sign * 2.0**-52, tail)
-    radius, exponent = np.where(fell, 2 * radius, radius), np.where(fell, exponent - 1, exponent)
-    # The distances from both ends of the binade; a side keeps its one strictly.
+    moved, rest = two_sum(2 * tail, sign * 2.0**-52)
+    tail = np.where(fell, moved, tail)
+    radius = np.where(fell, np.where(rest == 0, 2 * radius, (2 * radius + np.abs(rest)) * (1 + 2.0**-50)), radius)
+    exponent = np.where(fell, exponent - 1, exponent)
+    # A side holds of the midpoint as it was.
+    beyond = np.where(fell & (rest != 0), 0, beyond)
+    side = None if side is None else beyond * sign
+    # The distances from both ends of the binade, rounded by a relative 2**-53; a side keeps its one strictly.
+    reach = radius * (1 + 2.0**-50)
     above_one, below_two = (np.abs(head) - 1) + tail * sign, (2 - np.abs(head)) - tail * sign
-    inside = ((above_one >= radius) | ((beyond > 0) & (above_one >= 0))) & (
-        (below_two > radius) | ((beyond < 0) & (below_two >= 0) & (radius < 1))
+    inside = ((above_one >= reach) | ((beyond > 0) & (above_one >= 0))) & (
+        (below_two > reach) | ((beyond < 0) & (below_two >= 0) & (radius < 1))
     )
-    return head, tail, radius, exponent, ~edge | inside | (exponent + 1 < fmt.emin)
+    return head, tail, radius, exponent, side, ~edge | inside | (exponent + 1 < fmt.emin)
 
 
 def _nearest(
@@ -135,10 +141,11 @@ def _nearest(
     if up.any():
         k = np.where(up, k + way * q, k)
     if np.min(exponent) < -1000:
-        rounded = (k * power_of_two(exponent + 200)) * 2.0**-200
+        low = exponent < -800
+        rounded = np.where(low, (k * power_of_two(exponent + 200)) * 2.0**-200, k * power_of_two(exponent))
     else:
         rounded = k * power_of_two(exponent)
-    if np.max(exponent) >= fmt.emax:
+    if np.max(exponent) >= min(fmt.emax, 1001):
         decided = decided & (exponent <= 1000)
         rounded = np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, rounded), rounded)
     return rounded, decided

@@ -31,10 +31,12 @@ from overflowscope.formats import Floats
 Integers = NDArray[np.int64]
 
 UP = 1 + 2.0**-46
-TINY = 2.0**-1000
-"""More than is lost where a part is scaled below the range of doubles."""
+TINY = 2.0**-998
+"""More than is lost where a ball is scaled below the range of doubles: see scaled."""
 SMALL = 2.0**-900
 """Products below may have lost bits beyond the range of doubles."""
+LEAST = 2.0**-1022
+"""The smallest normal double."""
 FAR = 2.0**-90
 """A summand so much smaller than an exact one only moves it to one side."""
 NOWHERE = -(2**61)
@@ -142,7 +144,7 @@ def _parts(value: Fraction) -> tuple[float, float, float]:
     hi = float(value)
     lo = float(value - Fraction(hi))
     rest = abs(value - Fraction(hi) - Fraction(lo))
-    return hi, lo, float(rest) * UP if rest else 0.0
+    return hi, lo, float(rest) * UP + 2.0**-1074 if rest else 0.0
 
 
 def where(condition: Any, a: BallArray | None, b: BallArray | None) -> BallArray:
@@ -153,7 +155,8 @@ def where(condition: Any, a: BallArray | None, b: BallArray | None) -> BallArray
         return None if va is vb is None else np.where(condition, 0 if va is None else va, 0 if vb is None else vb)
 
     words = (a or b).words  # type: ignore[union-attr]
-    return _made([field(n) for n in FIELDS], words)
+    fields = [field(n) for n in FIELDS]
+    return _made([None if f is None else np.broadcast_to(f, fields[0].shape) for f in fields], words)
 
 
 def zero(field: Any) -> Any:
@@ -169,10 +172,14 @@ def add(a: BallArray, b: BallArray) -> BallArray:
     side on which the sum lies: a tie is decided by that sign and by nothing else."""
     if a.doubles and b.doubles:
         hi, lo = two_sum(a.hi, b.hi)
-        # Beside an infinity the low part is nan, and 0 is meant.
-        lo = np.where(np.isinf(hi), 0.0, lo) if not np.isfinite(lo).all() else lo
-        return BallArray(hi, lo if lo.any() else None, words=a.words)
-    ah, al, ar, bh, bl, br, exponent = _aligned(a, b)
+        beyond = None
+        if not np.isfinite(lo).all():
+            # Beside an infinity the low part is nan, and 0 is meant; finite numbers that overflow are given up.
+            infinite = np.isinf(hi)
+            lo = np.where(infinite, 0.0, lo)
+            beyond = np.where(infinite & np.isfinite(a.hi) & np.isfinite(b.hi), np.inf, 0.0)
+        return BallArray(hi, lo if lo.any() else None, beyond, words=a.words)
+    (ah, al, ar, a_moved), (bh, bl, br, b_moved), exponent = _aligned(a, b)
     if al is bl is None:
         hi, lo = two_sum(ah, bh)
         lost: Any = 0.0
@@ -181,20 +188,27 @@ def add(a: BallArray, b: BallArray) -> BallArray:
         # Without low parts add_pairs is two_sum: nothing is lost.
         lost = np.abs(hi) * (ADD * ((zero(al) != 0) | (zero(bl) != 0)))
     radius = (zero(ar) + zero(br) + lost) * UP
-    side = _kept_side(a, b, lost) if a.side is not None or b.side is not None else None
-    for exact, eh, el, small, sh, sr in ((a, ah, al, b, bh, br), (b, bh, bl, a, ah, ar)):
+    side = _kept_side(a, b, lost + a_moved + b_moved) if a.side is not None or b.side is not None else None
+    first, second = (a, ah, al, ar), (b, bh, bl, br)
+    for (exact, eh, el, er), (small, sh, _, sr) in ((first, second), (second, first)):
         if exact.radius is not None and np.min(exact.radius) > 0:
             continue
         size = (np.abs(sh) + zero(sr)) * UP
         far = size < np.abs(eh) * FAR
         if far.any():
-            far = far & (small.hi != 0) & (zero(exact.radius) == 0)
+            far = far & (small.hi != 0) & (zero(exact.radius) == 0) & (zero(er) == 0)
             hi, lo = np.where(far, eh, hi), np.where(far, zero(el), lo)
-            radius = np.where(far, size + TINY, radius)
+            radius = np.where(far, size, radius)
             side = np.where(far, _sign(small), 0 if side is None else side).astype(np.int8)
-    infinite = np.isinf(hi)
-    if infinite.any():
-        lo, radius = np.where(infinite, 0.0, lo), np.where(infinite, 0.0, radius)
+    if not np.isfinite(hi).all():
+        # An exact infinity stays one beside anything that has not been given up; with low parts it came out as nan.
+        hi = np.where(np.isinf(ah) | np.isinf(bh), ah + bh, hi)
+        infinite = np.isinf(hi)
+        exact_one = (np.isinf(ah) & (zero(ar) == 0)) | (np.isinf(bh) & (zero(br) == 0))
+        given_up = ~(exact_one & (zero(ar) + zero(br) < np.inf))
+        lo, radius = np.where(infinite, 0.0, lo), np.where(infinite, np.where(given_up, np.inf, 0.0), radius)
+        side = None if side is None else np.where(infinite, 0, side).astype(np.int8)
+    side = None if side is None else np.broadcast_to(side, hi.shape)
     return BallArray(hi, lo, np.broadcast_to(radius, hi.shape), exponent, side, a.words)
 
 
@@ -210,29 +224,45 @@ def _sign(a: BallArray) -> Any:
     return np.where(np.abs(a.hi) > 2.0 * zero(a.radius), np.sign(a.hi), 0)
 
 
-def _aligned(a: BallArray, b: BallArray) -> tuple[Any, Any, Any, Any, Any, Any, Integers | None]:
-    """Midpoints and radii of both in units of one power of two, that of the larger; and its exponent.
-
-    What falls below 2**-1022 of that unit is dropped or rounded in the scaling: less than TINY in each part.
-    """
+def _aligned(a: BallArray, b: BallArray) -> tuple[Any, Any, Integers | None]:
+    """(hi, lo, radius, moved) of both (``scaled``) in units of one power of two, that of the larger; its exponent."""
     if a.exponent is None and b.exponent is None:
-        return a.hi, a.lo, a.radius, b.hi, b.lo, b.radius, None
+        return (a.hi, a.lo, a.radius, 0.0), (b.hi, b.lo, b.radius, 0.0), None
     shared = np.maximum(leading(a), leading(b))
     shared = np.where(shared == NOWHERE, 0, shared)
-    found: list[Any] = []
-    for x in (a, b):
-        gap = (0 if x.exponent is None else x.exponent) - shared
-        factor = power_of_two(gap)
-        # Doubles near the end of their range, without exponents, cannot be scaled up far enough.
-        lost = np.where(_nonzero(x), np.where(gap > 1000, np.inf, TINY * (leading(x) - shared < -800)), 0.0)
-        found += [x.hi * factor, None if x.lo is None else x.lo * factor, zero(x.radius) * factor + lost]
-    ah, al, ar, bh, bl, br = found
-    return ah, al, ar, bh, bl, br, shared
+    one, other = (scaled(x, (0 if x.exponent is None else x.exponent) - shared) for x in (a, b))
+    return one, other, shared
+
+
+def scaled(x: BallArray, shift: Any) -> tuple[Any, Any, Any, Any]:
+    """(hi, lo, radius, moved): the parts times 2**shift, and by how much that moved the midpoint at most.
+
+    What falls below 2**-1022 is dropped or rounded, and everything that is scaled by less than 2**-2022: less than
+    2**(1024 - 2022 - 1) and a little. What a double cannot be scaled up to is given up. The radius holds all that.
+    """
+    factor = power_of_two(shift)
+    hi, lo, radius = x.hi, x.lo, zero(x.radius)
+    far = np.asarray(shift) < -1022
+    if far.any():
+        # In two steps: 2**1023 may be scaled by 2**-1100.
+        first, factor = np.where(far, 2.0**-1000, 1.0), power_of_two(np.where(far, shift + 1000, shift))
+        hi, lo, radius = hi * first, None if lo is None else lo * first, radius * first
+    hi, lo, radius = hi * factor, None if lo is None else lo * factor, radius * factor
+    if far.any():
+        hi = np.where(np.isinf(x.hi), x.hi, hi)
+    lost: Any = (np.abs(hi) < LEAST) & (x.hi != 0)
+    for before, after in ((x.lo, lo), (x.radius, radius)):
+        if before is not None and after is not None:
+            lost = lost | ((np.abs(after) < LEAST) & (before != 0))
+    beyond = (shift > 0) & np.isfinite(x.hi) & _nonzero(x) & ((shift > 1000) | np.isinf(hi))
+    moved = np.where(beyond, np.inf, TINY * (lost & (shift < 0)))
+    return hi, lo, radius + moved, moved
 
 
 def leading(x: BallArray) -> Any:
-    """The exponents of the leading bits; NOWHERE for zeros."""
-    return np.where(x.hi == 0, NOWHERE, binade(x.hi) + (0 if x.exponent is None else x.exponent))
+    """The exponents of the leading bits; NOWHERE for zeros and infinities."""
+    e = binade(x.hi)
+    return np.where((x.hi == 0) | (e > 1023), NOWHERE, e + (0 if x.exponent is None else x.exponent))
 
 
 def _nonzero(x: BallArray) -> Any:
@@ -243,10 +273,8 @@ def plain(x: BallArray) -> BallArray:
     """The same balls without exponents. What falls below the range of doubles is dropped and stands in the radius."""
     if x.exponent is None:
         return x
-    factor = power_of_two(x.exponent)
-    radius = zero(x.radius) * factor + TINY * (_nonzero(x) & (x.exponent < -800))
-    radius = np.where(x.exponent > 1000, np.inf, radius * UP)
-    return BallArray(x.hi * factor, None if x.lo is None else x.lo * factor, radius, None, None, x.words)
+    hi, lo, radius, _ = scaled(x, x.exponent)
+    return BallArray(hi, lo, radius * UP, None, None, x.words)
 
 
 # Multiplication and division
@@ -275,14 +303,18 @@ def multiply(a: BallArray, b: BallArray) -> BallArray:
     side = None
     if np.any(_power_of_two(b.hi)):
         # Just below a power of two an ulp is half of that above: what is 1 times b keeps all that is known of b.
-        same = (a.hi == 1) & (ra == 0)
+        same = (a.hi == 1) & (ra == 0) & (zero(a.lo) == 0)
         lo = np.where(same, zero(b.lo), zero(lo))
         radius = np.where(same, zero(b.radius), radius)
         side = None if b.side is None else np.where(same, b.side, 0).astype(np.int8)
-    if not np.min(hi) > SMALL:
-        # Products that small may have lost bits below 2**-1074, five times at most; their radii too.
-        small = (np.abs(hi) <= SMALL) & (a.hi != 0) & (b.hi != 0)
-        radius = np.where(small, radius + 2.0**-1060, radius)
+    if not (np.min(hi) > SMALL and np.min(b.hi) > SMALL):
+        # Products that small may have lost bits below 2**-1074, five times at most; their radii too, and the unit of
+        # a small second factor.
+        small = ((np.abs(hi) <= SMALL) | (size <= SMALL)) & _nonzero(a) & _nonzero(b)
+        radius = np.where(small, radius * UP + (np.abs(hi) * (2 * unit) + 2.0**-1060), radius)
+    if np.isinf(hi).any():
+        radius = np.where(np.isinf(hi), np.inf, radius)
+    exponent = None if exponent is None else np.broadcast_to(exponent, hi.shape)
     return BallArray(hi, lo, radius, exponent, side, a.words)
 
 
@@ -298,7 +330,8 @@ def reciprocal(b: BallArray) -> BallArray:
     hi, lo = fast_two_sum(q, q * rho)
     rb = zero(b.radius)
     lost = np.abs(hi) * (RECIPROCAL * ((rho != 0) | (zero(b.lo) != 0)))
-    radius = (hi * hi * rb * (1 + 2.0**-8) + lost) * UP
+    # In this order nothing overflows; what is lost below 2**-1074 is made up for.
+    radius = (hi * rb * hi * (1 + 2.0**-8) + lost) * UP + 2.0**-1060 * (rb != 0)
     # Beyond 2**900 a part of the product may be lost; nan compares false.
     kept = (rb < np.abs(b.hi) * 2.0**-10) & (np.abs(b.hi) < 2.0**900) & (np.abs(b.hi) > SMALL)
     radius = np.where(kept, radius, np.inf)
@@ -343,17 +376,11 @@ def _total(x: BallArray) -> BallArray:
     """The sum by halving again and again."""
     n, exponent = x.shape[-1], None
     hi, lo, radius = x.hi, x.lo, zero(x.radius)
-    dropped: Any = 0.0
     if x.exponent is not None:
         lead = leading(x)
         exponent = lead.max(axis=-1, keepdims=True)
         exponent = np.where(exponent == NOWHERE, 0, exponent)
-        factor = power_of_two(x.exponent - exponent)
-        hi, lo, radius = hi * factor, None if lo is None else lo * factor, radius * factor
-        gap = lead - exponent
-        dropped = n * TINY * ((gap < -800) & _nonzero(x)).any(axis=-1, keepdims=True)
-        # As in _aligned: nothing is scaled up by more than 2**1000.
-        dropped = np.where((_nonzero(x) & (x.exponent - exponent > 1000)).any(axis=-1, keepdims=True), np.inf, dropped)
+        hi, lo, radius, _ = scaled(x, x.exponent - exponent)
     # NumPy's own sum of n numbers of one sign is off by n u of it at most.
     sums = [np.sum(np.broadcast_to(v, x.shape), axis=-1, keepdims=True) for v in (radius, np.abs(hi))]
     around, magnitude = (v * (1 + n * 2.0**-52) for v in sums)
@@ -364,7 +391,7 @@ def _total(x: BallArray) -> BallArray:
     whole = (around == 0) & (magnitude < 2.0**53) & (x.lo is None or not x.lo.any())
     if whole.any():
         whole = whole & (terms == np.rint(terms)).all(axis=-1, keepdims=True)
-    radius = (around + np.where(whole, 0.0, magnitude * unit) + dropped) * UP
+    radius = (around + np.where(whole, 0.0, magnitude * unit)) * UP
     if lo is not None:
         hi, lo = two_sum(hi, lo)
     return BallArray(hi, lo, radius, exponent, None, x.words)

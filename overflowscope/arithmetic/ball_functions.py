@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic.ball_array import (
-    ADD,
     NAMED,
     UP,
     BallArray,
@@ -60,7 +59,7 @@ EXP_ARGUMENT = 8.01 * 2.0**-106
 EXP = 2.0**-85.5
 """Relative errors, and those of the argument in units of |x|: see _exp1 and _exp."""
 LOG = 2.0**-85.2
-LOG_EXPONENT = 2.0**-105
+LOG_EXPONENT = 2.0**-104.2
 """Errors of log(m 2**k), in units of 1 and of |k|: see log."""
 LOG1P = 2.0**-90
 """What the series of log1p adds to the errors of its products, relative."""
@@ -94,13 +93,15 @@ def exp(x: BallArray) -> BallArray:
     exact = hi == 0 if radius is None else (hi == 0) & (radius == 0)
     around = np.where(exact, 0.0, h * (relative + 1.08 * off))
     found = BallArray(h, low, around, exponent, None, x.words)
-    return _beyond(found, x.hi, most) if odd else found
+    return _beyond(found, x, most) if odd else found
 
 
-def _beyond(found: BallArray, x: Floats, most: float) -> BallArray:
+def _beyond(found: BallArray, x: BallArray, most: float) -> BallArray:
     """exp where its argument is beyond what is computed: exactly 0 at -inf, in (0, 2 * 2**-most) down there, anything
-    above."""
-    tiny, masked, huge = x < -most, x == -np.inf, ~(x <= most)
+    above. (exp(-0.7 most) < 2**-most.)"""
+    known = zero(x.radius) <= most * 0.25
+    tiny, masked = (x.hi < -most) & known, (x.hi == -np.inf) & (zero(x.radius) == 0)
+    huge = ~(np.abs(x.hi) <= most)
     hi = np.where(tiny, 1.0, found.hi)
     radius = np.where(tiny, 1.0, np.where(huge, np.inf, zero(found.radius)))
     exponent = np.where(tiny, -int(most), 0 if found.exponent is None else found.exponent)
@@ -209,7 +210,8 @@ def log(x: BallArray) -> BallArray:
     x = v 2**k, v in [0.7, 1.42). With y near log v and E = exp(y)(1 + d), |d| <= EXP and a little: log v = y + log(1
     + q) + d', q = (v - E)/E, by Newton's step. v - E is taken to a relative 3 u**2 whatever cancels (add_pairs), so
     q, below 2**-45 or given up, is off by 4 u |q|, and q - q**2/2 leaves out q**3. k log 2 = k l1 + k l2: the first
-    product is exact; k l2, its addition and l3 < 2**-110 are off by 2**-108, 2**-105.6 and 2**-110 times |k|.
+    product is exact; k l2, its addition and l3 are off by 2**-108.2, 2**-106.1 and 2**-110.4 times |k|; the last sum by
+    ADD (0.694 |k| + 0.36), which is 2**-104.9 |k| and nothing beside LOG: 2**-104.3 |k| in all.
     """
     radius = zero(x.radius)
     with np.errstate(all="ignore"):
@@ -227,8 +229,9 @@ def log(x: BallArray) -> BallArray:
         ph, pl = two_prod(total_k, np.float64(LN2[0]))
         yh, yl = add_pairs(*fast_two_sum(y, q - 0.5 * q * q), *fast_two_sum(ph, pl + total_k * LN2[1]))
         # |log v - log v'| <= r/(v' - r) for v within r of v'.
-        around = vr * (1 + 2.0**-8) / vh + LOG + np.abs(total_k) * LOG_EXPONENT + np.abs(yh) * ADD
-        kept = (vh > 0) & (vr < vh * 2.0**-10) & (np.abs(q) < 2.0**-45)
+        around = vr * (1 + 2.0**-8) / vh + LOG + np.abs(total_k) * LOG_EXPONENT
+        # Of numbers below 2**-1000 the scale is not what it should be; k is exact below 2**53.
+        kept = (vh > 0) & (vr < vh * 2.0**-10) & (np.abs(q) < 2.0**-45) & (k >= -1000) & (np.abs(total_k) < 2.0**52)
         around = np.where(kept, around * UP, np.inf)
     one = (x.hi == 1) & (zero(x.lo) == 0) & (radius == 0) & (True if x.exponent is None else x.exponent == 0)
     none = (x.hi == 0) & (radius == 0)
@@ -241,7 +244,7 @@ def log1p(x: BallArray) -> BallArray:
 
     With z = x/(2 + x), w = z**2 < 2**-13.9: log(1 + x) = 2 z (1 + w/3 + w**2/5 + w**3/7 + ...). Up to w**2/5 this is
     taken in double-doubles, with their radii; the rest is rounded by 6 u w**3/7 < 2**-94 and leaves out w**7/15 <
-    2**-100; that w's radius moves it by less than w**2 times it stands for 3 w**2/7.
+    2**-100; that w's radius moves it by less than (w + radius)**2 times it stands for 3/7 of that.
     """
     words, x = x.words, BallArray(x.hi, x.lo, x.radius, x.exponent, None, 2)
     size = leading(x)
@@ -262,7 +265,8 @@ def _series(x: BallArray) -> BallArray:
     third, fifth, one = (x.constant(c) for c in ("1/3", "1/5", "1"))
     q = w.hi
     rest = q * q * q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q * (1 / 13))))
-    around = LOG1P * 2.0**-4 + q * q * zero(w.radius)
+    reach = q + zero(w.radius)
+    around = LOG1P * 2.0**-4 + reach * reach * zero(w.radius)
     tail = BallArray(rest, None, around)
     sum_ = add(add(one, tail), multiply(w, add(third, multiply(w, fifth))))
     found = multiply(z, sum_)

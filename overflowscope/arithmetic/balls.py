@@ -49,6 +49,8 @@ class Balls:
     def max(self, x: BallArray, axis: int, keepdims: bool = False) -> BallArray:
         if x.doubles:
             return BallArray(np.max(x.hi, axis=axis, keepdims=keepdims), words=x.words)
+        if axis not in (-1, len(x.shape) - 1):
+            raise Indeterminate("maxima of balls along the last axis only")
         columns = [x[..., j : j + 1] for j in range(x.shape[axis])]
         largest = columns[0]
         for column in columns[1:]:
@@ -58,12 +60,16 @@ class Balls:
     def maximum(self, a: BallArray, b: BallArray) -> BallArray:
         """Midpoint and radius are the larger of the two: |max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|)."""
         a, b = plain(a), plain(b)
-        # The sign of the midpoints' difference is exact.
+        # The sign of the midpoints' difference is exact; it is nan for equal infinities, and where one is not known.
         ma, mb = (BallArray(v.hi, v.lo, words=2) for v in (a, b))
-        found = where(add(ma, -mb).hi >= 0, a, b)
-        if found.radius is not None:
-            found.radius = np.maximum(zero(a.radius), zero(b.radius))
-            found.side = None
+        difference = add(ma, -mb).hi
+        found = where(difference >= 0, a, b)
+        unknown = np.isnan(difference) & (a.hi != b.hi)
+        if found.radius is not None or unknown.any():
+            radius = np.where(unknown, np.inf, np.maximum(zero(a.radius), zero(b.radius)))
+            # An infinity is exact, whatever was known of the other.
+            radius = np.where(np.isinf(found.hi) & (radius < np.inf), 0.0, radius)
+            found.radius, found.side = np.broadcast_to(radius, found.shape), None
         return found
 
     def sum(self, x: BallArray, axis: int, keepdims: bool = False) -> BallArray:

@@ -15,10 +15,12 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from mpmath.libmp import finf, fninf, mpf_le
+from mpmath.libmp import finf, fninf, from_float, mpf_add, mpf_le, mpf_shift, mpf_sub
 
 from overflowscope import catalogue, draws
 from overflowscope.arithmetic import constant
+from overflowscope.arithmetic.ball_array import BallArray
+from overflowscope.arithmetic.balls import Balls
 from overflowscope.arithmetic.intervals import Element, Intervals
 from overflowscope.arithmetic.recording import RecordedArray, Recording
 from overflowscope.catalogue import Formulation, Operation, Sizes
@@ -138,6 +140,43 @@ def test_meaning_identity_and_formulations_are_one_function(op: Operation, bits:
             assert all(overlap(a, b) for a, b in zip(found, meaning, strict=True)), (function.__name__, x)
 
 
+def of_balls(x: BallArray) -> list[Element]:
+    """Balls as enclosures: of what is given up, the whole line."""
+    zeros = np.zeros(x.hi.size)
+    fields = [zeros if f is None else f.ravel() for f in (x.hi, x.lo, x.radius, x.exponent)]
+    found: list[Element] = []
+    for hi, lo, radius, exponent in zip(*(f.tolist() for f in fields), strict=True):
+        if not radius < INF or math.isnan(hi):
+            found.append((fninf, finf, False, False))
+            continue
+        middle = mpf_add(from_float(hi), from_float(lo))
+        low, high = (f(middle, from_float(radius)) for f in (mpf_sub, mpf_add))
+        found.append((mpf_shift(low, int(exponent)), mpf_shift(high, int(exponent)), False, False))
+    return found
+
+
+@pytest.mark.parametrize("words", [1, 2])
+@every_operation
+def test_the_fast_and_the_slow_reference_overlap(op: Operation, words: int) -> None:
+    """Meaning, identity and formulations on balls, which may give up except on the identity."""
+    functions = [op.meaning, op.identity, *(f.function for f in op.formulations.values() if not f.approximation)]
+    given_up = 0
+    for x in finite_logits():
+        truth = enclosed(op.identity, op, x, 400)
+        for function in functions:
+            xp = Balls(words)
+            with np.errstate(all="ignore"):
+                result = function(xp, *op.arguments(xp.asarray(x), labels_for(x)))
+            assert result.shape == op.shape(x)
+            found = of_balls(result)
+            assert all(overlap(a, b) for a, b in zip(found, truth, strict=True)), (function.__name__, x)
+            if function is op.identity:
+                assert all(map(bounded, found))
+                assert result.radius is None or np.all(result.radius <= np.abs(result.hi) * 2.0**-40)
+            given_up += sum(not bounded(e) for e in found)
+    assert given_up < 30
+
+
 @every_operation
 def test_the_identity_is_narrow_and_right(op: Operation) -> None:
     """Against the textbook at 3000 bits of mpmath, which needs no rearrangement there."""
@@ -237,6 +276,22 @@ def test_a_primitive_on_intervals_encloses_that_of_doubles(name: str) -> None:
     for (lo, hi, *_), near in zip(found.elements.ravel().tolist(), native.ravel().tolist(), strict=True):
         slack = 2.0**-50 * max(1.0, abs(near))
         assert float(mpmath.mp.make_mpf(lo)) - slack <= near <= float(mpmath.mp.make_mpf(hi)) + slack
+
+
+@pytest.mark.parametrize("words", [1, 2])
+@pytest.mark.parametrize("name", [n for n in PRIMITIVES if n != "where of arrays"])
+def test_a_primitive_on_balls_encloses_that_of_doubles(name: str, words: int) -> None:
+    x = np.array([[0.5, 1.0, 2.0], [4.0, 2.0, 1.0]])
+    xp = Balls(words)
+    with np.errstate(all="ignore"):
+        found = PRIMITIVES[name](xp, xp.asarray(x))
+    native = PRIMITIVES[name](np, x)
+    assert found.shape == native.shape
+    for (lo, hi, *_), near in zip(of_balls(found), native.ravel().tolist(), strict=True):
+        slack = 2.0**-50 * max(1.0, abs(near))
+        low, high = (float(mpmath.mp.make_mpf(end)) for end in (lo, hi))
+        assert near - 2 * slack < low <= near + slack
+        assert near - slack <= high < near + 2 * slack
 
 
 # One computation, recorded or not
