@@ -242,6 +242,9 @@ def scaled(x: BallArray, shift: Any) -> tuple[Any, Any, Any, Any]:
     """
     factor = power_of_two(shift)
     hi, lo, radius = x.hi, x.lo, zero(x.radius)
+    if np.min(shift) >= 0 and np.max(shift) <= 1000 and np.max(np.abs(hi * factor)) < np.inf:
+        # Scaled up, nothing is lost; |lo| is smaller than |hi|, and an infinite radius is one.
+        return hi * factor, None if lo is None else lo * factor, radius * factor, 0.0
     far = np.asarray(shift) < -1022
     if far.any():
         # In two steps: 2**1023 may be scaled by 2**-1100.

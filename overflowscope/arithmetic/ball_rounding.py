@@ -1,0 +1,126 @@
+"""Balls rounded to a format, to nearest, ties to even, where all numbers of a ball round to the same."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overflowscope.arithmetic.ball_array import BallArray, scaled, zero
+from overflowscope.arithmetic.doubles import binade, power_of_two, two_sum
+from overflowscope.formats import Floats, Format
+
+Mask = NDArray[np.bool_]
+
+
+class Rounding(NamedTuple):
+    """Balls as (head + tail) 2**exponent, 1 <= |head| < 2 (zeros and infinities as they are), give or take radius
+    2**exponent; ``nearest`` as float64, right where ``decided``; ``one_binade``: the numbers of the ball have one ulp."""
+
+    head: Floats
+    tail: Any
+    radius: Any
+    exponent: NDArray[np.int64]
+    nearest: Floats
+    decided: Mask
+    one_binade: Mask
+
+
+def rounded(x: BallArray, fmt: Format) -> Rounding:
+    """The balls rounded to the format. What was given up, or holds 0 beside others, is not decided."""
+    exact = (x.hi == 0) | np.isinf(x.hi)
+    if x.radius is not None and exact.any():
+        exact = exact & (x.radius == 0)
+    e = binade(x.hi)
+    head, tail, radius, _ = scaled(x, -e)
+    tail = zero(tail)
+    exponent = e if x.exponent is None else e + x.exponent
+    side = x.side
+    # What is nan, given up, 0 within a radius, or subnormal as a double (exponent -1023, not scaled) fails here.
+    sound = (np.abs(head) >= 1) & (radius < 0.25)
+    one_binade = sound
+    edge = ~(np.abs(np.abs(head) - 1.5) + radius < 0.5 - 2.0**-50)
+    if edge.any():
+        head, tail, radius, exponent, side, one = _at_powers_of_two(head, tail, radius, exponent, side, edge, fmt)
+        one_binade = sound & one
+    nearest, decided = _nearest(head, tail, radius, exponent, side, fmt)
+    decided = decided & sound
+    if exact.any():
+        head, nearest = np.where(exact, x.hi, head), np.where(exact, x.hi, nearest)
+        tail, radius, exponent = (np.where(exact, 0, v) for v in (tail, radius, exponent))
+        decided, one_binade = decided | exact, one_binade | exact
+    return Rounding(head, tail, radius, exponent, nearest, decided, one_binade)
+
+
+def _at_powers_of_two(
+    head: Floats, tail: Any, radius: Any, exponent: NDArray[np.int64], side: Any, edge: Mask, fmt: Format
+) -> tuple[Any, Any, Any, Any, Any, Mask]:
+    """The balls with those just below a power of two in the binade that they lie in, and which lie in one for sure.
+
+    (1 + t) 2**e with t < 0, or 1 with the truth below it, is (2 + 2 t) 2**(e - 1): as head 2 - 2**-52, the rest as
+    tail.
+    """
+    tail, radius = np.broadcast_to(tail, head.shape), np.broadcast_to(radius, head.shape)
+    sign = np.sign(head)
+    beyond = np.zeros(head.shape) if side is None else side * sign
+    fell = edge & (np.abs(head) == 1) & ((tail * sign < 0) | ((tail == 0) & (beyond < 0)))
+    head = np.where(fell, sign * (2 - 2.0**-52), head)
+    moved, rest = two_sum(2 * tail, sign * 2.0**-52)
+    tail = np.where(fell, moved, tail)
+    radius = np.where(fell, np.where(rest == 0, 2 * radius, (2 * radius + np.abs(rest)) * (1 + 2.0**-50)), radius)
+    exponent = np.where(fell, exponent - 1, exponent)
+    # A side holds of the midpoint as it was.
+    beyond = np.where(fell & (rest != 0), 0, beyond)
+    side = None if side is None else beyond * sign
+    # The distances from both ends of the binade, rounded by a relative 2**-53; a side keeps its one strictly.
+    reach = radius * (1 + 2.0**-50)
+    above_one, below_two = (np.abs(head) - 1) + tail * sign, (2 - np.abs(head)) - tail * sign
+    inside = ((above_one >= reach) | ((beyond > 0) & (above_one >= 0))) & (
+        (below_two > reach) | ((beyond < 0) & (below_two >= 0) & (radius < 1))
+    )
+    return head, tail, radius, exponent, side, ~edge | inside | (exponent + 1 < fmt.emin)
+
+
+def _nearest(
+    head: Floats, tail: Any, radius: Any, exponent: NDArray[np.int64], side: Any, fmt: Format
+) -> tuple[Floats, Mask]:
+    """The balls rounded to nearest, ties to even, and where all numbers of a ball round to that.
+
+    With q the distance of the format's numbers there (in units of 2**exponent) and k the multiple of q nearest to head,
+    u = head - k is exact. The number lies beyond the midpoint next to k, on the side of u, by
+    x = (|u| - q/2) + sign(u) tail: the difference is exact, and the sum has the right sign and a relative error of
+    2**-53. It decides where |x| exceeds the radius; at x = 0 the side does.
+    """
+    below_normal = fmt.emin - exponent
+    if np.max(below_normal) > 0:
+        # From half the smallest number down, anything rounds to 0.
+        q = power_of_two(1 - fmt.precision + np.minimum(np.maximum(below_normal, 0), 500))
+        k = np.rint(head / q) * q
+    else:
+        q = np.float64(2.0 ** (1 - fmt.precision))
+        k = np.rint(head * 2.0 ** (fmt.precision - 1)) * q
+    u = head - k
+    way = np.copysign(1.0, u)
+    if fmt.precision == 53:
+        way = np.where(u == 0, np.copysign(1.0, tail), way)
+    x = (np.abs(u) - 0.5 * q) + way * tail
+    decided = np.abs(x) > radius * (1 + 2.0**-30)
+    up = x > 0
+    at_tie = x == 0
+    if at_tie.any():
+        beyond = np.zeros(head.shape, np.int8) if side is None else side
+        up = up | (at_tie & (beyond * way > 0))
+        # An exact tie goes to the even neighbour, which rint took, unless k was no choice.
+        decided = decided | (at_tie & (beyond != 0)) | (at_tie & (np.asarray(radius) == 0) & (u != 0))
+    if up.any():
+        k = np.where(up, k + way * q, k)
+    if np.min(exponent) < -1000:
+        low = exponent < -800
+        rounded = np.where(low, (k * power_of_two(exponent + 200)) * 2.0**-200, k * power_of_two(exponent))
+    else:
+        rounded = k * power_of_two(exponent)
+    if np.max(exponent) >= min(fmt.emax, 1001):
+        decided = decided & (exponent <= 1000)
+        rounded = np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, rounded), rounded)
+    return rounded, decided
