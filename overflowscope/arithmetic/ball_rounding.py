@@ -16,7 +16,8 @@ Mask = NDArray[np.bool_]
 
 class Rounding(NamedTuple):
     """Balls as (head + tail) 2**exponent, 1 <= |head| < 2 (zeros and infinities as they are), give or take radius
-    2**exponent; ``nearest`` as float64, right where ``decided``; ``one_binade``: the numbers of the ball have one ulp."""
+    2**exponent. ``nearest`` is float64, and right where ``decided``; ``one_binade``: all numbers of the ball have one
+    ulp."""
 
     head: Floats
     tail: Any
