@@ -383,7 +383,7 @@ def _total(x: BallArray) -> BallArray:
         lead = leading(x)
         exponent = lead.max(axis=-1, keepdims=True)
         exponent = np.where(exponent == NOWHERE, 0, exponent)
-        hi, lo, radius, _ = scaled(x, x.exponent - exponent)
+        hi, lo, radius = _terms(x, x.exponent - exponent)
     # NumPy's own sum of n numbers of one sign is off by n u of it at most.
     sums = [np.sum(np.broadcast_to(v, x.shape), axis=-1, keepdims=True) for v in (radius, np.abs(hi))]
     around, magnitude = (v * (1 + n * 2.0**-52) for v in sums)
@@ -398,6 +398,30 @@ def _total(x: BallArray) -> BallArray:
     if lo is not None:
         hi, lo = two_sum(hi, lo)
     return BallArray(hi, lo, radius, exponent, None, x.words)
+
+
+def _terms(x: BallArray, shift: Integers) -> tuple[Floats, Floats | None, Any]:
+    """The balls scaled to the unit of their sum: quickly where they are as exp leaves them, |hi| in [1, 2) or 0.
+
+    Then what is scaled by at least 2**-900 keeps its hi; all else that is lost is less than TINY, and stands in the
+    radius of every ball that has one or is scaled further.
+    """
+    up, size = shift > 0, np.abs(x.hi)
+    as_exp = np.max(size) < 2 and np.count_nonzero(size >= 1) == np.count_nonzero(size)
+    if not as_exp or _nonzero(x)[up].any() or (x.lo is not None and _loose(x)):
+        hi, lo, radius, _ = scaled(x, shift)
+        return hi, lo, radius
+    # Zeros may have any exponent.
+    shift = np.minimum(shift, 0)
+    factor = power_of_two(shift)
+    radius = zero(x.radius)
+    moved = TINY * ((radius != 0) | ((shift < -900) & (x.hi != 0)))
+    return x.hi * factor, None if x.lo is None else x.lo * factor, radius * factor + moved
+
+
+def _loose(x: BallArray) -> bool:
+    """Whether a ball without a radius has a low part."""
+    return bool(np.any((zero(x.lo) != 0) & (zero(x.radius) == 0)))
 
 
 def _halved(hi: Floats, lo: Floats | None, words: int) -> tuple[Floats, Floats | None, int]:

@@ -43,8 +43,14 @@ def rounded(x: BallArray, fmt: Format) -> Rounding:
     one_binade = sound
     edge = ~(np.abs(np.abs(head) - 1.5) + radius < 0.5 - 2.0**-50)
     if edge.any():
-        head, tail, radius, exponent, side, one = _at_powers_of_two(head, tail, radius, exponent, side, edge, fmt)
-        one_binade = sound & one
+        fields = [np.array(np.broadcast_to(v, head.shape)) for v in (tail, radius, 0 if side is None else side)]
+        tail, radius, side = fields
+        exponent = exponent.copy()
+        parts = _at_powers_of_two(head[edge], tail[edge], radius[edge], exponent[edge], side[edge], fmt)
+        for whole, part in zip((head, tail, radius, exponent, side), parts, strict=False):
+            whole[edge] = part
+        one_binade = sound.copy()
+        one_binade[edge] &= parts[-1]
     nearest, decided = _nearest(head, tail, radius, exponent, side, fmt)
     decided = decided & sound
     if exact.any():
@@ -55,17 +61,16 @@ def rounded(x: BallArray, fmt: Format) -> Rounding:
 
 
 def _at_powers_of_two(
-    head: Floats, tail: Any, radius: Any, exponent: NDArray[np.int64], side: Any, edge: Mask, fmt: Format
-) -> tuple[Any, Any, Any, Any, Any, Mask]:
-    """The balls with those just below a power of two in the binade that they lie in, and which lie in one for sure.
+    head: Floats, tail: Floats, radius: Floats, exponent: NDArray[np.int64], side: Any, fmt: Format
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64], Any, Mask]:
+    """Balls next to powers of two, each in the binade that it lies in, and which of them lie in one for sure.
 
     (1 + t) 2**e with t < 0, or 1 with the truth below it, is (2 + 2 t) 2**(e - 1): as head 2 - 2**-52, the rest as
     tail.
     """
-    tail, radius = np.broadcast_to(tail, head.shape), np.broadcast_to(radius, head.shape)
     sign = np.sign(head)
-    beyond = np.zeros(head.shape) if side is None else side * sign
-    fell = edge & (np.abs(head) == 1) & ((tail * sign < 0) | ((tail == 0) & (beyond < 0)))
+    beyond = side * sign
+    fell = (np.abs(head) == 1) & ((tail * sign < 0) | ((tail == 0) & (beyond < 0)))
     head = np.where(fell, sign * (2 - 2.0**-52), head)
     moved, rest = two_sum(2 * tail, sign * 2.0**-52)
     tail = np.where(fell, moved, tail)
@@ -73,14 +78,13 @@ def _at_powers_of_two(
     exponent = np.where(fell, exponent - 1, exponent)
     # A side holds of the midpoint as it was.
     beyond = np.where(fell & (rest != 0), 0, beyond)
-    side = None if side is None else beyond * sign
     # The distances from both ends of the binade, rounded by a relative 2**-53; a side keeps its one strictly.
     reach = radius * (1 + 2.0**-50)
     above_one, below_two = (np.abs(head) - 1) + tail * sign, (2 - np.abs(head)) - tail * sign
     inside = ((above_one >= reach) | ((beyond > 0) & (above_one >= 0))) & (
         (below_two > reach) | ((beyond < 0) & (below_two >= 0) & (radius < 1))
     )
-    return head, tail, radius, exponent, side, ~edge | inside | (exponent + 1 < fmt.emin)
+    return head, tail, radius, exponent, beyond * sign, inside | (exponent + 1 < fmt.emin)
 
 
 def _nearest(
@@ -96,8 +100,9 @@ def _nearest(
     below_normal = fmt.emin - exponent
     if np.max(below_normal) > 0:
         # From half the smallest number down, anything rounds to 0.
-        q = power_of_two(1 - fmt.precision + np.minimum(np.maximum(below_normal, 0), 500))
-        k = np.rint(head / q) * q
+        quantum = np.minimum(np.maximum(below_normal, 0), 500) + (1 - fmt.precision)
+        q = power_of_two(quantum)
+        k = np.rint(head * power_of_two(-quantum)) * q
     else:
         q = np.float64(2.0 ** (1 - fmt.precision))
         k = np.rint(head * 2.0 ** (fmt.precision - 1)) * q
@@ -116,12 +121,12 @@ def _nearest(
         decided = decided | (at_tie & (beyond != 0)) | (at_tie & (np.asarray(radius) == 0) & (u != 0))
     if up.any():
         k = np.where(up, k + way * q, k)
-    if np.min(exponent) < -1000:
-        low = exponent < -800
-        rounded = np.where(low, (k * power_of_two(exponent + 200)) * 2.0**-200, k * power_of_two(exponent))
-    else:
-        rounded = k * power_of_two(exponent)
+    nearest = k * power_of_two(exponent)
+    if np.min(exponent) < -1022:
+        # power_of_two has given 0, which is right but for subnormal doubles.
+        low = (exponent < -1022) & (k != 0)
+        nearest[low] = np.ldexp(k[low], exponent[low].astype(np.int32))
     if np.max(exponent) >= min(fmt.emax, 1001):
         decided = decided & (exponent <= 1000)
-        rounded = np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, rounded), rounded)
-    return rounded, decided
+        nearest = np.where(np.abs(nearest) > fmt.largest, np.copysign(np.inf, nearest), nearest)
+    return nearest, decided
