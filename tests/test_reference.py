@@ -625,11 +625,10 @@ def agree(name: str, x: Any, fmt: Format, labels: Any = None) -> Reference:
     return fast
 
 
+@pytest.mark.parametrize("ladder", ["auto"])
 @every_format
 @every_operation
 def test_ladders_agree_on_drawn_rows_and_balls_decide_them(name: str, fmt: Format, ladder: str) -> None:
-    if ladder == "mpmath":
-        pytest.skip("both ladders are compared at once")
     for scale in (0.01, 1.0, 10.0, 1000.0, 1e5):
         for classes, count in ((1, 20), (2, 60), (10, 20), (1000, 1)):
             x = round_to(draws.draw("normal", 7, classes, range(count)) * scale, fmt)
@@ -666,11 +665,10 @@ SPREADS: dict[str, Floats] = {
 }
 
 
+@pytest.mark.parametrize("ladder", ["auto"])
 @every_operation
 @pytest.mark.parametrize("rows", SPREADS)
 def test_ladders_agree_on_what_is_not_drawn(name: str, rows: str, ladder: str) -> None:
-    if ladder == "mpmath":
-        pytest.skip("both ladders are compared at once")
     for fmt in FORMATS.values():
         x = round_to(SPREADS[rows], fmt)
         x = x[np.isfinite(x).any(-1) & ~(x == INF).any(-1)]
@@ -684,13 +682,12 @@ def test_ladders_agree_on_what_is_not_drawn(name: str, rows: str, ladder: str) -
                     assert np.all((fast.rung == BALLS)[np.nan_to_num(x, neginf=0).min(-1) > -1e8])
 
 
+@pytest.mark.parametrize("ladder", ["auto"])
 @every_format
 def test_long_rows_of_equal_logits(fmt: Format, ladder: str) -> None:
-    if ladder == "mpmath":
-        pytest.skip("slow there")
     for classes in (1024, 1023, 65536):
         for name in OPERATIONS:
-            truth = truth_of(name, np.zeros((1, classes)), fmt, labelled(name, [classes - 1]))
+            truth = truth_of(name, np.zeros((1, classes)), fmt, labelled(name, [classes - 1]), ladder=ladder)
             assert np.all(truth.rung == BALLS)
             mp = mpmath.mp.clone()
             mp.prec = 400
