@@ -274,7 +274,7 @@ def test_a_wide_ball_is_settled_only_far_below_the_format() -> None:
             found, got = one(name, 1.5, 0.0, 2.0**-10, exponent)
             assert got == settled
             assert not got or found["below"] == 0
-        assert not one(name, 1.5, 0.0, 1.5, e - 500)[1]
+        assert not one(name, 1.5, 0.0, 0.5, e - 500)[1]
         limit = 2.0 ** -(fmt.precision + NARROW_BITS)
         assert [one(name, 1.25 + 2.0**-fmt.precision / 4, 0.0, limit * s)[1] for s in (1, 1.01)] == [True, False]
 

@@ -196,7 +196,7 @@ def add(a: BallArray, b: BallArray) -> BallArray:
         size = (np.abs(sh) + zero(sr)) * UP
         far = size < np.abs(eh) * FAR
         if far.any():
-            far = far & (small.hi != 0) & (zero(exact.radius) == 0) & (zero(er) == 0)
+            far = far & (zero(er) == 0)
             hi, lo = np.where(far, eh, hi), np.where(far, zero(el), lo)
             radius = np.where(far, size, radius)
             side = np.where(far, _sign(small), 0 if side is None else side).astype(np.int8)
@@ -263,9 +263,8 @@ def scaled(x: BallArray, shift: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def leading(x: BallArray) -> Any:
-    """The exponents of the leading bits; NOWHERE for zeros and infinities."""
-    e = binade(x.hi)
-    return np.where((x.hi == 0) | (e > 1023), NOWHERE, e + (0 if x.exponent is None else x.exponent))
+    """The exponents of the leading bits; NOWHERE for zeros."""
+    return np.where(x.hi == 0, NOWHERE, binade(x.hi) + (0 if x.exponent is None else x.exponent))
 
 
 def _nonzero(x: BallArray) -> Any:

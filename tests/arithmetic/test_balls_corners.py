@@ -218,6 +218,20 @@ def test_scaling_can_lose_nearly_what_it_says() -> None:
     assert TINY / 16 < Fraction(np.finfo(float).max) * power(-2023) < TINY
 
 
+def test_what_is_not_scaled_down_is_not_moved() -> None:
+    for exponent in (0, 3):
+        found = plain(ball(77 * T**-1074, None, 0.0, exponent))
+        assert ends(found) == (77 * power(exponent - 1074),) * 2
+
+
+def test_zero_added_to_a_number_leaves_it_as_it_is() -> None:
+    x = ball([1.0, 1.0, -INF], [T**-60, T**-60, 0.0])
+    found = add(x, ball([0.0] * 3, None, [0.0, T**-100, 0.0]))
+    assert [field(found, "radius", i) for i in range(3)] == pytest.approx([0.0, T**-100, 0.0])
+    assert ends(found) == (1 + power(-60),) * 2
+    assert not np.any(found.side)
+
+
 @pytest.mark.parametrize("exponent", [1001, 5000, 2**40])
 def test_what_cannot_be_scaled_up_is_given_up(exponent: int) -> None:
     for hi, radius in ((1.0, 0.0), (0.0, 1.0)):
