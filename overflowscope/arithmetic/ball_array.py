@@ -54,12 +54,6 @@ RECIPROCAL = 9.001 * 2.0**-106
 """Of h + l, in units of q = fl(1/h), which is off by u: the residual 1 - q h is a double, hence exact, and |q l| <=
 u; so rho = (1 - q h) - q l, |rho| <= 2u, takes two roundings, u**2 and 2 u**2; 1/(h + l) = q (1 + rho + rho**2 + ...)
 leaves out 4 u**2; q rho is rounded by 2 u**2."""
-SUM = 1.001 * 2.0**-106
-"""Double-doubles summed by halving, in units of (D + 1)**2 A, D halvings, A the sum of magnitudes. After j of them low
-parts add up to (j + 1) u A at most; the two roundings of the next are j u**2 A and (j + 1) u**2 A: D**2 + 2 D in
-all."""
-SUM1 = 1.001 * 2.0**-53
-"""Doubles summed by halving, in units of D A: each halving rounds sums of A at most."""
 
 
 class BallArray:
@@ -101,7 +95,7 @@ class BallArray:
     def each(self, function: Callable[[Any], Any]) -> BallArray:
         """The same rearrangement of all fields."""
         fields = (self.hi, self.lo, self.radius, self.exponent, self.side)
-        return _made([None if f is None else function(f) for f in fields], self.words)
+        return made([None if f is None else function(f) for f in fields], self.words)
 
     def __getitem__(self, index: Any) -> BallArray:
         return self.each(lambda field: np.asarray(field[index]))
@@ -135,7 +129,7 @@ NAMED = {
 FIELDS = ("hi", "lo", "radius", "exponent", "side")
 
 
-def _made(fields: list[Any], words: int) -> BallArray:
+def made(fields: list[Any], words: int) -> BallArray:
     hi, lo, radius, exponent, side = fields
     return BallArray(hi, lo, radius, exponent, side, words)
 
@@ -156,7 +150,7 @@ def where(condition: Any, a: BallArray | None, b: BallArray | None) -> BallArray
 
     words = (a or b).words  # type: ignore[union-attr]
     fields = [field(n) for n in FIELDS]
-    return _made([None if f is None else np.broadcast_to(f, fields[0].shape) for f in fields], words)
+    return made([None if f is None else np.broadcast_to(f, fields[0].shape) for f in fields], words)
 
 
 def zero(field: Any) -> Any:
@@ -257,7 +251,7 @@ def scaled(x: BallArray, shift: Any) -> tuple[Any, Any, Any, Any]:
     for before, after in ((x.lo, lo), (x.radius, radius)):
         if before is not None and after is not None:
             lost = lost | ((np.abs(after) < LEAST) & (before != 0))
-    beyond = (shift > 0) & np.isfinite(x.hi) & _nonzero(x) & ((shift > 1000) | np.isinf(hi))
+    beyond = (shift > 0) & np.isfinite(x.hi) & nonzero(x) & ((shift > 1000) | np.isinf(hi))
     moved = np.where(beyond, np.inf, TINY * (lost & (shift < 0)))
     return hi, lo, radius + moved, moved
 
@@ -267,7 +261,7 @@ def leading(x: BallArray) -> Any:
     return np.where(x.hi == 0, NOWHERE, binade(x.hi) + (0 if x.exponent is None else x.exponent))
 
 
-def _nonzero(x: BallArray) -> Any:
+def nonzero(x: BallArray) -> Any:
     return x.hi != 0 if x.radius is None else (x.hi != 0) | (x.radius != 0)
 
 
@@ -312,7 +306,7 @@ def multiply(a: BallArray, b: BallArray) -> BallArray:
     if not (np.min(hi) > SMALL and np.min(b.hi) > SMALL):
         # Products that small may have lost bits below 2**-1074, five times at most; their radii too, and the unit of
         # a small second factor.
-        small = ((np.abs(hi) <= SMALL) | (size <= SMALL)) & _nonzero(a) & _nonzero(b)
+        small = ((np.abs(hi) <= SMALL) | (size <= SMALL)) & nonzero(a) & nonzero(b)
         radius = np.where(small, radius * UP + (np.abs(hi) * (2 * unit) + 2.0**-1060), radius)
     if np.isinf(hi).any():
         radius = np.where(np.isinf(hi), np.inf, radius)
@@ -339,110 +333,3 @@ def reciprocal(b: BallArray) -> BallArray:
     radius = np.where(kept, radius, np.inf)
     side = None if b.side is None else np.where(kept & (rho == 0) & (zero(b.lo) == 0), -b.side, 0).astype(np.int8)
     return BallArray(hi, lo, radius, None if b.exponent is None else -b.exponent, side, b.words)
-
-
-# Sums
-
-
-def total(x: BallArray) -> BallArray:
-    """The sum along the last axis, which stays with length 1. Where exact numbers stand beside others they are added
-    apart: the others may only move their sum to one side."""
-    if x.radius is None:
-        return _total(x)
-    exact = (x.radius == 0) & (x.hi != 0)
-    if not exact.any():
-        return _total(x)
-    found, mixed = _total(x), exact.any(axis=-1) & (x.radius != 0).any(axis=-1)
-    if not mixed.any():
-        return found
-    part = x.each(lambda field: field[mixed])
-    apart = add(_total(where(exact[mixed], part, None)), _total(where(exact[mixed], None, part)))
-    return _replaced(found, mixed, apart)
-
-
-def _replaced(x: BallArray, rows: NDArray[np.bool_], by: BallArray) -> BallArray:
-    """x with these rows taken from ``by``, which has them alone."""
-
-    def field(name: str) -> Any:
-        old, new = getattr(x, name), getattr(by, name)
-        if old is new is None:
-            return None
-        values = np.zeros(x.shape, (new if old is None else old).dtype) if old is None else old.copy()
-        values[rows] = 0 if new is None else new
-        return values
-
-    return _made([field(n) for n in FIELDS], x.words)
-
-
-def _total(x: BallArray) -> BallArray:
-    """The sum by halving again and again."""
-    n, exponent = x.shape[-1], None
-    hi, lo, radius = x.hi, x.lo, zero(x.radius)
-    if x.exponent is not None:
-        lead = leading(x)
-        exponent = lead.max(axis=-1, keepdims=True)
-        exponent = np.where(exponent == NOWHERE, 0, exponent)
-        hi, lo, radius = _terms(x, x.exponent - exponent)
-    # NumPy's own sum of n numbers of one sign is off by n u of it at most.
-    sums = [np.sum(np.broadcast_to(v, x.shape), axis=-1, keepdims=True) for v in (radius, np.abs(hi))]
-    around, magnitude = (v * (1 + n * 2.0**-52) for v in sums)
-    terms = hi
-    hi, lo, halvings = _halved(hi, lo, words=x.words)
-    unit = SUM1 * halvings if lo is None else SUM * (halvings + 1) ** 2
-    # Integers below 2**53 are added without error in any order.
-    whole = (around == 0) & (magnitude < 2.0**53) & (x.lo is None or not x.lo.any())
-    if whole.any():
-        whole = whole & (terms == np.rint(terms)).all(axis=-1, keepdims=True)
-    radius = (around + np.where(whole, 0.0, magnitude * unit)) * UP
-    if lo is not None:
-        hi, lo = two_sum(hi, lo)
-    return BallArray(hi, lo, radius, exponent, None, x.words)
-
-
-def _terms(x: BallArray, shift: Integers) -> tuple[Floats, Floats | None, Any]:
-    """The balls scaled to the unit of their sum: quickly where they are as exp leaves them, |hi| in [1, 2) or 0.
-
-    Then what is scaled by at least 2**-900 keeps its hi; all else that is lost is less than TINY, and stands in the
-    radius of every ball that has one or is scaled further.
-    """
-    up, size = shift > 0, np.abs(x.hi)
-    as_exp = np.max(size) < 2 and np.count_nonzero(size >= 1) == np.count_nonzero(size)
-    if not as_exp or _nonzero(x)[up].any() or (x.lo is not None and _loose(x)):
-        hi, lo, radius, _ = scaled(x, shift)
-        return hi, lo, radius
-    # Zeros may have any exponent.
-    shift = np.minimum(shift, 0)
-    factor = power_of_two(shift)
-    radius = zero(x.radius)
-    moved = TINY * ((radius != 0) | ((shift < -900) & (x.hi != 0)))
-    return x.hi * factor, None if x.lo is None else x.lo * factor, radius * factor + moved
-
-
-def _loose(x: BallArray) -> bool:
-    """Whether a ball without a radius has a low part."""
-    return bool(np.any((zero(x.lo) != 0) & (zero(x.radius) == 0)))
-
-
-def _halved(hi: Floats, lo: Floats | None, words: int) -> tuple[Floats, Floats | None, int]:
-    """The last axis added up to length 1, with the sums of what each addition lost unless one word is enough."""
-    single = words == 1 and lo is None
-    n, halvings = hi.shape[-1], 0
-    if n == 1:
-        return hi, lo, 0
-    high = hi.copy(order="K")
-    low = np.zeros(()) if single else np.zeros_like(high) if lo is None else lo.copy(order="K")
-    while n > 1:
-        half = n // 2
-        a, b = high[..., :half], high[..., half : 2 * half]
-        if single:
-            np.add(a, b, out=a)
-        else:
-            s, e = two_sum(a, b)
-            low[..., :half] = e + (low[..., :half] + low[..., half : 2 * half])
-            a[...] = s
-        if n % 2:
-            high[..., half] = high[..., n - 1]
-            if not single:
-                low[..., half] = low[..., n - 1]
-        n, halvings = half + n % 2, halvings + 1
-    return high[..., :1], None if single else low[..., :1], halvings

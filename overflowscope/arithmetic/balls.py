@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic import ball_functions
-from overflowscope.arithmetic.ball_array import BallArray, add, plain, total, where, zero
+from overflowscope.arithmetic.ball_array import BallArray, add, plain, where, zero
+from overflowscope.arithmetic.ball_sums import total
 from overflowscope.arithmetic.intervals import Indeterminate
 
 NARROW_ROWS = 64

@@ -23,10 +23,10 @@ from overflowscope.arithmetic.ball_array import (
     plain,
     reciprocal,
     scaled,
-    total,
     where,
 )
 from overflowscope.arithmetic.ball_functions import exp, exp2, log, log1p
+from overflowscope.arithmetic.ball_sums import total
 from overflowscope.arithmetic.balls import NARROW_ROWS, Balls
 from overflowscope.arithmetic.intervals import Indeterminate
 
