@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic.intervals import Indeterminate
-from overflowscope.catalogue import Operation
+from overflowscope.catalogue import Operation, have_limits
 from overflowscope.formats import Floats, Format
 from overflowscope.memory import keep_freed
 from overflowscope.records import Reference, State
@@ -47,7 +47,7 @@ def reference(
     rows = np.arange(len(logits))
     lost = np.zeros(len(logits), np.bool_) if lost_rows is None else lost_rows
     truth.state[lost] = State.INPUT_OVERFLOW
-    special = ~lost & (np.isnan(logits).any(-1) | (logits == np.inf).any(-1) | (logits == -np.inf).all(-1))
+    special = ~lost & have_limits(logits)
     if special.any():
         _store_limits(truth, special, operation.limit(*_rows(operation, logits, labels, special)))
     ordinary = rows[~lost & ~special]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope import formats
+from overflowscope.errors import InputError
 from overflowscope.formats import Floats, Format
 from overflowscope.sources import Source
 
@@ -41,3 +44,11 @@ def held(source: Source, rows: range, fmt: Format, scale: float, shift: float, i
     if not fmt.has_infinity:
         logits = np.where(np.isinf(logits), np.nan, logits)
     return Rows(logits, lost, labels, numbers)
+
+
+def check_numbers(scales: Sequence[float], shift: float) -> None:
+    """Raises InputError for scales and a shift that ``held`` cannot take."""
+    if not scales or not all(math.isfinite(x) and x >= 0 for x in scales):
+        raise InputError(f"scales are finite and not negative, and there is at least one: {tuple(scales)}")
+    if not math.isfinite(shift):
+        raise InputError(f"a shift that is no finite number: {shift}")

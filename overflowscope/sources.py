@@ -15,6 +15,7 @@ from overflowscope import draws
 from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.inputs import MOST, Logits, Rows
+from overflowscope.records import InputSummary
 
 BLOCK = 2**16
 """Logits in a block of rows, about."""
@@ -114,6 +115,32 @@ def count_labelled(source: Source, ignore_index: int) -> int:
             )
         counted += int(np.count_nonzero(kept))
     return counted
+
+
+def summary(
+    source: Source,
+    scales: tuple[float, ...],
+    shift: float,
+    seed: int | None,
+    ignored: int,
+    with_labels: bool,
+    compute: Format | None = None,
+) -> InputSummary:
+    """What people and scripts are told of the input, ``ignored`` rows of which are not counted."""
+    return InputSummary(
+        source=source.name,
+        distribution=source.distribution,
+        scale=scales[0] if len(scales) == 1 else scales,
+        shift=shift,
+        seed=seed,
+        rows=source.count,
+        classes=source.classes,
+        leading=source.leading,
+        labels=source.labels_from if with_labels else None,
+        ignored_rows=ignored,
+        compute=compute.name if compute else None,
+        sha256=source.sha256(),
+    )
 
 
 def _values(given: Rows, rows: range, fmt: Format) -> Floats:

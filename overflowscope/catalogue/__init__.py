@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from overflowscope.errors import unknown
 
 
@@ -126,3 +128,8 @@ def named(name: str) -> Operation:
     if name not in operations():
         raise unknown("operation", name, operations())
     return operations()[name]
+
+
+def have_limits(logits: Any) -> Any:
+    """Rows (rows,) that ``Operation.limit`` is for: those that hold nan or +inf, or nothing but -inf."""
+    return np.isnan(logits).any(-1) | (logits == np.inf).any(-1) | (logits == -np.inf).all(-1)

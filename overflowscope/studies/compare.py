@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -20,8 +19,9 @@ from overflowscope.errors import InputError, unknown
 from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
 from overflowscope.inputs import of_arrays
-from overflowscope.records import FirstFailure, InputSummary, Measurement, Reference, Report
+from overflowscope.records import FirstFailure, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
+from overflowscope.rows import check_numbers
 from overflowscope.sources import Source
 from overflowscope.studies.chunks import Advance, Block, Job, Part, chunks, done, workers
 from overflowscope.studies.verdict import Try, explained, lacking
@@ -134,7 +134,9 @@ def run(request: Request, advance: Advance = lambda elements: None) -> Report:
         schema=SCHEMA,
         version=__version__,
         environment=environment(),
-        input=_summary(request, ignored),
+        input=sources.summary(
+            request.source, request.scales, request.shift, request.seed, ignored, _with_labels(request), request.compute
+        ),
         results=tuple(results),
         first_failures=_first_failures(results, request.scales),
     )
@@ -144,15 +146,12 @@ def _check(request: Request) -> int:
     """How many rows are to be ignored. Raises InputError for labels out of range, or where no row is left."""
     if not request.contenders:
         raise InputError("nothing to compare: no formulation was chosen")
-    if not request.scales or not all(math.isfinite(x) and x >= 0 for x in request.scales):
-        raise InputError(f"scales are finite and not negative, and there is at least one: {request.scales}")
+    check_numbers(request.scales, request.shift)
     if request.reference not in LADDERS:
         raise unknown("reference", request.reference, LADDERS)
     if request.jobs < 1:
         raise InputError(f"{request.jobs} jobs", hint="at least 1 process does the work")
-    if not math.isfinite(request.shift):
-        raise InputError(f"a shift that is no finite number: {request.shift}")
-    if not any(c.operation.takes_labels for c in request.contenders):
+    if not _with_labels(request):
         return 0
     counted = sources.count_labelled(request.source, request.ignore_index)
     if not counted:
@@ -160,6 +159,10 @@ def _check(request: Request) -> int:
             f"every row has the label {request.ignore_index}, which is ignored", source=request.source.name
         )
     return request.source.count - counted
+
+
+def _with_labels(request: Request) -> bool:
+    return any(c.operation.takes_labels for c in request.contenders)
 
 
 def _blocks(request: Request) -> tuple[list[Contender], list[tuple[Block, Block]]]:
@@ -260,25 +263,6 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
         probabilities=contender.operation.probabilities,
         leading=request.source.leading,
         model=request.model,
-    )
-
-
-def _summary(request: Request, ignored: int) -> InputSummary:
-    source = request.source
-    with_labels = any(c.operation.takes_labels for c in request.contenders)
-    return InputSummary(
-        source=source.name,
-        distribution=source.distribution,
-        scale=request.scales[0] if len(request.scales) == 1 else request.scales,
-        shift=request.shift,
-        seed=request.seed,
-        rows=source.count,
-        classes=source.classes,
-        leading=source.leading,
-        labels=source.labels_from if with_labels else None,
-        ignored_rows=ignored,
-        compute=request.compute.name if request.compute else None,
-        sha256=source.sha256(),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,13 @@ from overflowscope import __version__, cases, sources
 from overflowscope.arithmetic import decimals
 from overflowscope.arithmetic.intervals import Indeterminate, Intervals, point
 from overflowscope.arithmetic.rationals import Rationals
-from overflowscope.catalogue import Operation
+from overflowscope.catalogue import Operation, have_limits
 from overflowscope.environment import environment
 from overflowscope.errors import InputError
 from overflowscope.formats import Floats, Format
 from overflowscope.inputs import of_arrays
-from overflowscope.records import Exact, ExactValues, InputSummary
-from overflowscope.rows import held
+from overflowscope.records import Exact, ExactValues
+from overflowscope.rows import check_numbers, held
 from overflowscope.sources import Source
 
 SCHEMA = "overflowscope.exact/1"
@@ -102,19 +101,7 @@ def run(request: Request, advance: Advance = lambda elements: None) -> Exact:
         schema=SCHEMA,
         version=__version__,
         environment=environment(),
-        input=InputSummary(
-            source=source.name,
-            distribution=source.distribution,
-            scale=request.scales[0] if len(request.scales) == 1 else request.scales,
-            shift=request.shift,
-            seed=request.seed,
-            rows=source.count,
-            classes=source.classes,
-            leading=source.leading,
-            labels=source.labels_from if with_labels else None,
-            ignored_rows=ignored,
-            sha256=source.sha256(),
-        ),
+        input=sources.summary(source, request.scales, request.shift, request.seed, ignored, with_labels),
         digits=request.digits,
         results=tuple(results),
     )
@@ -124,10 +111,7 @@ def _check(request: Request) -> int:
     """How many rows are to be ignored. Raises InputError for what cannot be done."""
     if not 1 <= request.digits <= MOST_DIGITS:
         raise InputError(f"{request.digits} digits: from 1 to {MOST_DIGITS} can be had")
-    if not request.scales or not all(math.isfinite(x) and x >= 0 for x in request.scales):
-        raise InputError(f"scales are finite and not negative, and there is at least one: {request.scales}")
-    if not math.isfinite(request.shift):
-        raise InputError(f"a shift that is no finite number: {request.shift}")
+    check_numbers(request.scales, request.shift)
     if not any(o.takes_labels for o in request.operations):
         return 0
     return request.source.count - sources.count_labelled(request.source, request.ignore_index)
@@ -168,7 +152,7 @@ def _of_rows(
     found = np.full(operation.shape(logits), None, object)
     status = np.full(len(logits), "ok", object)
     status[lost] = "input_overflow"
-    special = ~lost & (np.isnan(logits).any(-1) | (logits == np.inf).any(-1) | (logits == -np.inf).all(-1))
+    special = ~lost & have_limits(logits)
     if special.any():
         limits = np.asarray(operation.limit(*_arguments(operation, logits, labels, special)))
         # A limit is 0, 1, a logit or an infinity: exact.
