@@ -90,12 +90,16 @@ def chunks(job: Job, blocks: Sequence[Block]) -> Iterator[Chunk]:
     return (Chunk(tuple(blocks), rows.start, rows.stop) for rows in sources.blocks(job.source, size) if blocks)
 
 
-def work(job: Job, chunk: Chunk) -> Parts:
-    """Every block of a chunk."""
+def work(job: Job, chunk: Chunk, advance: Advance = lambda elements: None) -> Parts:
+    """Every block of a chunk; ``advance`` is called with the number of logits done since the last call."""
     job = replace(job, source=sources.remembered(job.source))
+    parts = []
     # Overflow is the subject here: whatever the host program asked of np.seterr, nothing is raised.
     with np.errstate(all="ignore"):
-        return [(block, _measured(job, block, range(chunk.start, chunk.stop))) for block in chunk.blocks]
+        for block in chunk.blocks:
+            parts.append((block, _measured(job, block, range(chunk.start, chunk.stop))))
+            advance((chunk.stop - chunk.start) * job.source.classes)
+    return parts
 
 
 def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
@@ -126,8 +130,7 @@ def done(
     try:
         for chunk in todo:
             if executor is None:
-                yield chunk, work(job, chunk)
-                advanced(chunk)
+                yield chunk, work(job, chunk, advance)
                 continue
             waiting.append((chunk, _submitted(executor, chunk)))
             if len(waiting) >= ahead:
