@@ -32,7 +32,7 @@ from overflowscope.tally import Tally
 
 Advance = Callable[[int], None]
 SLOW = 2**12
-"""Logits in a chunk for a reference that is a thousand times slower."""
+"""Logits in a chunk for a reference that is hundreds of times slower."""
 
 
 @dataclass(frozen=True)
