@@ -5,6 +5,7 @@ The summaries merge exactly and the chunks do not depend on who runs them: any n
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -166,6 +167,11 @@ def workers(job: Job, jobs: int) -> Iterator[Executor | None]:
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(job,))
     try:
         yield pool
+    except BaseException:
+        # Nobody wants the chunks at hand any more, and one may take minutes, or a person's function for ever.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -175,9 +181,19 @@ _JOB: list[Job] = []
 
 
 def _start(job: Job) -> None:
-    # Ctrl-C goes to all processes of a terminal; the first one tells the others to stop.
+    # Ctrl-C goes to all processes of a terminal; the first one stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _JOB[:] = [job]
+
+
+def _leave_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever: it holds the pipe open that it reads."""
+    import multiprocessing
+
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(chunk: Chunk) -> Parts:

@@ -107,18 +107,19 @@ def test_streams_that_are_closed_from_the_start(here: Path, line: str, status: i
 
 
 SLOW = """\
-import sys, time
+import os, sys, time
 
 def f(x):
-    sys.stderr.write("working\\n")
+    sys.stderr.write(f"working {os.getpid()}\\n")
     sys.stderr.flush()
     time.sleep(60)
 """
 
 
 @posix
+@pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("output", [[], ["-o", "out.json"], ["-o", "new.json"]], ids=["stdout", "old file", "new file"])
-def test_an_interrupt_ends_it_at_once(here: Path, output: list[str]) -> None:
+def test_an_interrupt_ends_it_at_once(here: Path, output: list[str], jobs: str) -> None:
     (here / "slow.py").write_text(SLOW)
     (here / "out.json").write_text("old")
     process = start(
@@ -126,6 +127,8 @@ def test_an_interrupt_ends_it_at_once(here: Path, output: list[str]) -> None:
         "--json",
         "--impl",
         "slow.py:f",
+        "--jobs",
+        jobs,
         *output,
         cwd=here,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -133,12 +136,26 @@ def test_an_interrupt_ends_it_at_once(here: Path, output: list[str]) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr is not None
-    assert process.stderr.readline() == b"working\n"
+    working, pid = process.stderr.readline().split()
+    assert (working, int(pid) == process.pid) == (b"working", jobs == "1")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"overflowscope: interrupted\n")
     assert (here / "out.json").read_text() == "old"
     assert sorted(os.listdir(here)) == ["out.json", "slow.py"]
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_workers_end_with_the_process_that_started_them(here: Path, name: str) -> None:
+    (here / "slow.py").write_text(SLOW)
+    process = start("compare", "--impl", "slow.py:f", "--jobs", "2", cwd=here)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(b"working ")
+    process.send_signal(getattr(signal, name))
+    # Standard output ends when the last worker that holds it has gone.
+    assert process.communicate(timeout=30) == (b"", b"")
+    assert process.returncode == -getattr(signal, name)
 
 
 @posix
