@@ -198,7 +198,8 @@ def _rational(
             left.append(np.array([row]))
             continue
         texts = [decimals.of_rational(v, digits) for v in np.ravel(result).tolist()]
-        found[row] = np.array(texts, object).reshape(found.shape[1:])
+        # With ..., for an array without axes would be stored as such.
+        found[row, ...] = np.array(texts, object).reshape(found.shape[1:])
     return np.sort(np.concatenate(left))
 
 

@@ -63,6 +63,15 @@ def test_json_is_the_library_s_answer_and_valid(invoke: Invoke) -> None:
     assert json.loads(invoke("schema", "exact").out) == schema.exact()
 
 
+def test_a_row_of_one_unmasked_logit_has_one_text(invoke: Invoke) -> None:
+    """Its one value, where the operation has one a row, is a string and no array that only compares like one."""
+    given = b'{"logits": [["-inf", 3], ["-inf", 3], [1, 2]], "labels": [0, 1, 1]}'
+    about = ("exact", "-", "--op", "cross_entropy,logsumexp", "--digits", 3)
+    results = json.loads(invoke(*about, "--json", stdin=given).out)["results"]
+    assert [r["values"] for r in results] == [["inf", "0", "0.313"], ["3", "3", "2.31"]]
+    assert "cross_entropy, float64\n0   inf\n1   0\n2   0.313\n" in invoke(*about, stdin=given).out
+
+
 def test_csv_has_a_line_for_each_value(invoke: Invoke) -> None:
     out = invoke("exact", "-", "--op=softmax,logsumexp", "--digits=3", "--format=csv", stdin=b"[[0, 1], [1, 1]]").out
     lines = list(csv.reader(io.StringIO(out)))
