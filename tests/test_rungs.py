@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import mpmath
 import numpy as np
 import pytest
 
+import overflowscope
 from overflowscope import catalogue
 from overflowscope.arithmetic.ball_array import BallArray
+from overflowscope.arithmetic.ball_rounding import rounded
 from overflowscope.arithmetic.intervals import Indeterminate
 from overflowscope.formats import FORMATS, Format, round_to
 from overflowscope.rungs import FAR, NARROW, NARROW_BITS, by_balls, by_intervals, of_balls
@@ -268,18 +271,48 @@ def test_what_no_double_is_scaled_from_is_left() -> None:
 
 
 def test_a_wide_ball_is_settled_only_far_below_the_format() -> None:
+    """Even there it tells relative errors to 2**-20."""
     for name, fmt in FORMATS.items():
-        e = fmt.emin - fmt.precision
+        e, width = fmt.emin - fmt.precision, 2.0 ** -max(fmt.precision + 3, 21)
         for exponent, settled in ((e - 2, True), (e - 500, True), (0, False)):
-            found, got = one(name, 1.5, 0.0, 2.0**-10, exponent)
+            found, got = one(name, 1.5, 0.0, width, exponent)
             assert got == settled
             assert not got or found["below"] == 0
-        assert not one(name, 1.5, 0.0, 0.5, e - 500)[1]
+        assert not one(name, 1.5, 0.0, 2.0**-19, e - 500)[1]
         limit = 2.0 ** -(fmt.precision + NARROW_BITS)
         assert [one(name, 1.25 + 2.0**-fmt.precision / 4, 0.0, limit * s)[1] for s in (1, 1.01)] == [True, False]
 
 
+@every_format
+def test_no_ball_is_decided_that_reaches_another_midpoint(fmt: Format) -> None:
+    """Beyond the one next to its middle: past it, on the other side, or below a power of two, where they are closer."""
+    u, v = fmt.unit_roundoff, 2.0**-54
+    past = (1 + u, 0.0, 0.1, 1), (-1 - u, 0.0, 0.1, -1)
+    other = (1.5, -v, u - v / 2, 0), (1.5, v, u - v / 2, 0), (-1.5, v, u - v / 2, 0)
+    below = (1.0, 0.0, 0.75 * u, 0), (1.0, v, 0.75 * u, 0), (-1.0, 0.0, 0.75 * u, 0)
+    for hi, lo, radius, side in (*past[: 2 * (u > 2.0**-53)], *other[: 3 * (u > v)], *below):
+        x = BallArray(*(np.array([n]) for n in (hi, lo, radius)), None, np.array([side], np.int8))
+        assert not rounded(x, fmt).decided[0], (hi, lo, radius, side)
+    # As near as it may be to the closest midpoint, and no nearer.
+    assert rounded(BallArray(np.array([1.0]), None, np.array([min(u, 2.0**-18) / 5])), fmt).decided[0]
+
+
 # The rungs on rows
+
+
+def test_a_truth_that_all_but_cancels_has_its_relative_error() -> None:
+    """exp(m) and the others, chosen greedily, add up to 1 - 1e-32: far below float16, and no ball holds its bits."""
+    near = [-16.640625, -21.921875, -27.484375, -33.9375, -41.84375, -45.59375]
+    row = [-(2.0**-24), *near, -49.09375, -52.96875, -58.75, -62.3125, -66.125, -70.8125]
+    with mpmath.workprec(400):
+        truth = mpmath.log(mpmath.fsum(mpmath.exp(x) for x in row))
+        relative = float((truth - row[0]) / abs(truth))
+    assert -2e-32 < truth < 0
+    report = overflowscope.compare([row], operations="logsumexp", formulations="shifted", dtypes=["float16"])
+    (result,) = report.results
+    assert result.worst is not None
+    assert result.worst.got == row[0]
+    assert result.relative.max == pytest.approx(relative, rel=2.0**-20, abs=0)
 
 
 @pytest.mark.parametrize("words", [1, 2])

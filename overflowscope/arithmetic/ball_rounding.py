@@ -28,8 +28,12 @@ class Rounding(NamedTuple):
     one_binade: Mask
 
 
+LOOSE = 20
+"""Relative radii of 2**-LOOSE and more decide nothing: relative errors are known so well of truths that vanish too."""
+
+
 def rounded(x: BallArray, fmt: Format) -> Rounding:
-    """The balls rounded to the format. What was given up, or holds 0 beside others, is not decided."""
+    """The balls rounded to the format. What was given up, or is loose, is not decided."""
     exact = (x.hi == 0) | np.isinf(x.hi)
     if x.radius is not None and exact.any():
         exact = exact & (x.radius == 0)
@@ -39,7 +43,9 @@ def rounded(x: BallArray, fmt: Format) -> Rounding:
     exponent = e if x.exponent is None else e + x.exponent
     side = x.side
     # What is nan, given up, 0 within a radius, or subnormal as a double (exponent -1023, not scaled) fails here.
-    sound = (np.abs(head) >= 1) & (radius < 0.25)
+    # With the radius below q/8, see _nearest, the ball reaches one midpoint only: another is q/2 away and more, a
+    # quarter of q below a power of two.
+    sound = (np.abs(head) >= 1) & (radius < 2.0 ** -max(fmt.precision + 2, LOOSE))
     one_binade = sound
     edge = ~(np.abs(np.abs(head) - 1.5) + radius < 0.5 - 2.0**-50)
     if edge.any():
@@ -95,7 +101,7 @@ def _nearest(
     With q the distance of the format's numbers there (in units of 2**exponent) and k the multiple of q nearest to head,
     u = head - k is exact. The number lies beyond the midpoint next to k, on the side of u, by
     x = (|u| - q/2) + sign(u) tail: the difference is exact, and the sum has the right sign and a relative error of
-    2**-53. It decides where |x| exceeds the radius; at x = 0 the side does.
+    2**-53. It decides where |x| exceeds the radius; at x = 0 the side does. No other midpoint is near, see ``rounded``.
     """
     below_normal = fmt.emin - exponent
     if np.max(below_normal) > 0:

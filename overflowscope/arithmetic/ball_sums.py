@@ -91,8 +91,8 @@ def _total(x: BallArray) -> BallArray:
 def _terms(x: BallArray, shift: Integers) -> tuple[Floats, Floats | None, Any]:
     """The balls scaled to the unit of their sum: quickly where they are as exp leaves them, |hi| in [1, 2) or 0.
 
-    Then what is scaled by at least 2**-900 keeps its hi; all else that is lost is less than TINY, and stands in the
-    radius of every ball that has one or is scaled further.
+    Then what is scaled by at least 2**-900 keeps its hi; all else that is lost is less than TINY, and TINY times a
+    radius, and stands in the radius of every ball that has one or is scaled further.
     """
     up, size = shift > 0, np.abs(x.hi)
     as_exp = np.max(size) < 2 and np.count_nonzero(size >= 1) == np.count_nonzero(size)
@@ -104,7 +104,7 @@ def _terms(x: BallArray, shift: Integers) -> tuple[Floats, Floats | None, Any]:
     factor = power_of_two(shift)
     radius = zero(x.radius)
     moved = TINY * ((radius != 0) | ((shift < -900) & (x.hi != 0)))
-    return x.hi * factor, None if x.lo is None else x.lo * factor, radius * factor + moved
+    return x.hi * factor, None if x.lo is None else x.lo * factor, radius * (factor + TINY) + moved
 
 
 def _loose(x: BallArray) -> bool:

@@ -525,6 +525,16 @@ def test_sums_of_integers_are_exact_and_of_others_enclosed(n: int, words: int) -
         assert holds(found, sum(map(Fraction, x[i].tolist()), Fraction(0)), i=i)
 
 
+@pytest.mark.parametrize("words", [1, 2])
+def test_widths_far_beyond_their_midpoints_are_summed(words: int) -> None:
+    """As wide as they are: what is scaled by less than 2**-1022 may be wider than a double of 1 is."""
+    for width in (T**500, T**1000):
+        for radius in (0.0, T**-800):
+            low, high = ends(total(ball([[1.0, 0.0]], None, [[radius, width]], [[0, -1100]], words=words)))
+            assert low <= 1 - Fraction(width) * power(-1100)
+            assert high >= 1 + Fraction(width) * power(-1100)
+
+
 def test_what_is_far_below_an_exact_sum_gives_it_a_side() -> None:
     """Two equal logits and a third one far below: 1 + 1 + 2**-1276, which only a side tells from 2."""
     x = ball(
