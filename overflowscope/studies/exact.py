@@ -214,7 +214,8 @@ def _rational(
             left.append(np.array([row]))
             continue
         texts = [decimals.of_rational(v, digits) for v in np.ravel(result).tolist()]
-        found[row] = np.array(texts, object).reshape(found.shape[1:])
+        # A slice: at an index alone NumPy would keep an array of no axes where a string belongs.
+        found[row : row + 1] = np.array(texts, object).reshape(1, *found.shape[1:])
     return np.sort(np.concatenate(left))
 
 
