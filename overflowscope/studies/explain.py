@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from overflowscope.formats import FORMATS, Floats, Format, round_to
 SELECTIONS = {"getitem", "take_along_axis", "where", "reshape", "copy", "broadcast_to", "squeeze", "ravel", "take"}
 """Steps that move numbers and compute none."""
 DIVISIONS = {"divide", "true_divide"}
+EXPONENTIALS = {"exp", "exp2"}
+MAXIMA = {"max", "amax"}
 INDETERMINATE = {"subtract": "inf - inf", "add": "inf - inf", "multiply": "0 * inf"} | dict.fromkeys(
     DIVISIONS, "inf/inf"
 )
@@ -203,20 +206,44 @@ class _History:
             return f"{made} cancels what rounding had left of the result: {should}"
         if step.operation in DIVISIONS:
             maker = self._maker(step, 0)
-            if self.failure.got != 0 and maker is not None and maker.operation == "exp":
-                return self._loss(maker)
+            if self.failure.got != 0 and maker is not None and maker.operation in EXPONENTIALS:
+                return self._coarse(maker, should) if self._unrounded(maker) else self._loss(maker)
             if operands[0] == 0 and maker is not None and maker.operation == "exp":
                 return f"{self._zero(step, 0, self.column)}: {should}"
             return f"{number(operands[0])} / {number(operands[1])} gives {should}"
-        if step.operation == "exp" and not np.isfinite(operands[0]):
-            return f"exp({number(operands[0])}) gives {should}"
-        if step.operation == "exp" and not self._by_rounding():
-            return f"nothing overflows, but it gives {should}: is it another function?"
-        if step.operation == "exp":
-            return f"exp makes the rounding of its argument, {number(operands[0])}, a relative error: {should}"
+        if (name := step.operation) in EXPONENTIALS:
+            if not np.isfinite(operands[0]):
+                return f"{name}({number(operands[0])}) gives {should}"
+            if not self._by_rounding():
+                return f"nothing overflows, but it gives {should}: is it another function?"
+            return f"{name} makes the rounding of its argument, {number(operands[0])}, a relative error: {should}"
         if step.operation == "log":
             return f"log({operands[0]:.9g}), whose argument was rounded to that, gives {should}"
         return f"{step.operation} gives {should}"
+
+    def _unrounded(self, step: Step) -> bool:
+        """Whether the exp is of a logit, or of a logit less the maximum whose difference needed no rounding."""
+        maker = self._maker(step, 0)
+        if maker is None:
+            return True
+        made = [self._maker(maker, i) for i in range(len(maker.parents))]
+        if maker.operation != "subtract" or any(m is not None and m.operation not in MAXIMA for m in made):
+            return False
+        a, b, difference = (self._at(numbers(v)) for v in (*maker.operands, maker.result))
+        return bool(np.isfinite([a, b, difference]).all()) and Fraction(a) - Fraction(b) == Fraction(difference)
+
+    def _coarse(self, step: Step, should: str) -> str:
+        """What is lost of an exp that is divided by the sum, where its argument is not to blame."""
+        value, fmt = self._at(numbers(step.result)), self._format(step)
+        if 0 < value < fmt.smallest_normal:
+            given = number(self._at(numbers(step.operands[0])))
+            return f"{step.operation}({given}) is {number(value)}, subnormal in {fmt.name}, of few bits: {should}"
+        exact = self.failure.exact
+        if not exact.startswith("between") and float(exact):
+            stalled = self.absorbed(max(abs(self.failure.got / float(exact) - 1) / 2, 2 * fmt.unit_roundoff))
+            if stalled is not None:
+                return f"{stalled}: {should}"
+        return f"{fmt.name} rounds {step.operation}, the sum and the quotient to {fmt.precision} bits each: {should}"
 
     def _logarithm(self, step: Step) -> Step | None:
         """The logarithm among the steps that made the operands, where there is one."""

@@ -86,6 +86,18 @@ def test_csv_has_a_line_for_each_value(invoke: Invoke) -> None:
     ]
 
 
+@pytest.mark.parametrize(("operation", "values"), [("logsumexp", ["1.25", "2", "-3"]), ("cross_entropy", ["0"] * 3)])
+def test_rows_of_which_one_class_is_left(invoke: Invoke, operation: str, values: list[str]) -> None:
+    """They are rational: their one value is a string like any other, in every form."""
+    given = b'{"logits": [["-inf", 1.25], [2, "-inf"], ["-inf", -3]], "labels": [1, 0, 1]}'
+    results = invoke("exact", "-", "--op", operation, "--json", stdin=given).document["results"]
+    assert results[0]["values"] == values
+    lines = invoke("exact", "-", "--op", operation, "--format=csv", stdin=given).out.splitlines()
+    assert [line.rpartition(",")[2] for line in lines[1:]] == values
+    table = invoke("exact", "-", "--op", operation, stdin=given).out.splitlines()
+    assert [line.split() for line in table[3:]] == [[str(row), value] for row, value in enumerate(values)]
+
+
 def test_random_logits_and_a_file(invoke: Invoke, tmp_path: Path) -> None:
     printed = invoke("exact", "--rows=3", "--classes=4", "--dist=cauchy", "--op=cross_entropy", "--seed=3")
     assert len(printed.out.splitlines()) == 6

@@ -607,6 +607,29 @@ def test_rounding_is_not_blamed_for_another_function() -> None:
     assert "rounded at the size" not in never
 
 
+def test_rounding_is_not_blamed_where_nothing_was_rounded() -> None:
+    """exp of a logit itself: 2^-22 is four of float16's smallest numbers, and exp(-15.296875) is within half of it."""
+    text = said(compare([[-15.296875, -15.0, -14.0]], "softmax", "float16")["naive"])
+    assert abs(math.exp(-15.296875) - 2**-22) < 2**-25
+    assert "exp(-15.2969) is 2.38419e-07, subnormal in float16, of few bits: 0.17395 where" in text
+    # exp(-2) rounds to 1/8, which is a tie beside 1 and lost, and -2 - 0 needs no rounding.
+    for name, logits in (("naive", [0.0] + [-2.0] * 6), ("shifted", [1.0] + [-1.0] * 6)):
+        text = said(compare([logits], "softmax", "float8_e5m2", arithmetic="strict")[name])
+        assert "the sum of 7 exps comes out as " in text
+        assert ": a float8_e5m2 accumulator absorbs small terms: " in text
+        assert "makes the rounding" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "logits"),
+    # float8_e5m2 has no -8.5, nor the products of 14 and 16 with log2(e).
+    [("shifted", "exp", [5.0, -3.5]), ("base2", "exp2", [-16.0, -16.0, -14.0])],
+)
+def test_rounding_is_blamed_where_the_argument_was_rounded(name: str, step: str, logits: list[float]) -> None:
+    text = said(compare([logits], "softmax", "float8_e5m2")[name])
+    assert f"{step} makes the rounding of its argument, -" in text
+
+
 def test_a_stalled_sum_is_found_in_every_operation() -> None:
     for operation in ("logsumexp", "log_softmax"):
         text = said(compare(np.zeros((1, 3000)), operation, "bfloat16")["log1p"])
