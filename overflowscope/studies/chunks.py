@@ -183,6 +183,7 @@ _JOB: list[Job] = []
 def _start(job: Job) -> None:
     # Ctrl-C goes to all processes of a terminal; the first one stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _JOB[:] = [job]
 
@@ -193,7 +194,7 @@ def _leave_with_parent() -> None:
 
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _work(chunk: Chunk) -> Parts:
