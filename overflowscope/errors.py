@@ -40,6 +40,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     import difflib  # not needed before somebody mistypes
 
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    # What begins so comes first: float8 is nearer to float8_e5m2 than to float64, which has fewer letters to change.
+    near = [n for n in names if name and n.startswith(name)][:2] or difflib.get_close_matches(name, names, 2, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return InputError(f"unknown {kind} {name!r}", hint=hint)

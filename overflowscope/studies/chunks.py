@@ -142,7 +142,9 @@ def done(
             yield first, future.result()
             advanced(first)
     except BrokenExecutor:
-        raise InputError("a worker process died", hint="perhaps memory ran out: --jobs 1 takes less") from None
+        raise InputError(
+            "a worker process died", hint="perhaps memory ran out: --jobs 1, or fewer classes, take less"
+        ) from None
 
 
 def _submitted(executor: Executor, chunk: Chunk) -> Future[Parts]:

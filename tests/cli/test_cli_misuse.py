@@ -31,6 +31,8 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--dtype", "float17"], "unknown dtype 'float17'; did you mean float16 or bfloat16?"),
         (["--dtype", "float16,foat32"], "unknown dtype 'foat32'; did you mean float32"),
+        (["--dtype", "float8"], "unknown dtype 'float8'; did you mean float8_e5m2 or float8_e4m3fn?"),
+        (["--op", "log"], "unknown operation 'log'; did you mean log_softmax or logsumexp?"),
         (["--op", "sofmax"], "unknown operation 'sofmax'; did you mean softmax or log_softmax?"),
         (["--format", "jsn"], "unknown format 'jsn'; did you mean json?"),
         (["--dist", "norml"], "unknown distribution 'norml'; did you mean normal or lognormal?"),

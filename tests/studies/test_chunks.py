@@ -128,7 +128,9 @@ def test_an_error_in_a_worker_is_the_error(jobs: int) -> None:
 
 def test_a_worker_that_dies_is_told() -> None:
     contenders = cases.contenders("softmax", "shifted", [("mine:vanishing", vanishing)])
-    with pytest.raises(InputError, match="a worker process died; perhaps memory ran out: --jobs 1 takes less"):
+    with pytest.raises(
+        InputError, match="a worker process died; perhaps memory ran out: --jobs 1, or fewer classes, take less"
+    ):
         run(request(contenders=contenders, jobs=2))
 
 
