@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from overflowscope.errors import InputError, unknown
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
@@ -81,3 +83,13 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """--debug, which every command takes and ``run`` reads."""
     return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(command)
+
+
+def chosen_form(form: str | None, as_json: bool, known: Iterable[str]) -> str:
+    """The form of the output that --format and --json ask for; a table unless said. Raises InputError."""
+    if as_json and form not in (None, "json"):
+        raise InputError(f"--json and --format {form} are two answers to one question")
+    form = "json" if as_json else "table" if form is None else form
+    if form not in known:
+        raise unknown("format", form, known)
+    return form

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from overflowscope.cli._inputs import inputs, source
-from overflowscope.cli._options import Whole, common, names
-from overflowscope.errors import InputError
+from overflowscope.cli._options import Whole, chosen_form, common, names
 
 if TYPE_CHECKING:
     from overflowscope.studies.compare import Request
@@ -94,14 +93,9 @@ def command(form: str | None, as_json: bool, output: str | None, color: str, deb
     from overflowscope import report
     from overflowscope.cli._output import look, opened, write
     from overflowscope.cli._progress import Meter
-    from overflowscope.errors import unknown
     from overflowscope.studies.compare import run
 
-    if as_json and form not in (None, "json"):
-        raise InputError(f"--json and --format {form} are two answers to one question")
-    form = "json" if as_json else "table" if form is None else form
-    if form not in report.forms():
-        raise unknown("format", form, report.forms())
+    form = chosen_form(form, as_json, report.forms())
     # A person's function may print: data alone goes to standard output.
     with contextlib.redirect_stdout(sys.stderr):
         request = _request(asked)

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from overflowscope.cli._inputs import inputs, source
-from overflowscope.cli._options import Whole, common, names
-from overflowscope.errors import InputError
+from overflowscope.cli._options import Whole, chosen_form, common, names
 
 
 @click.command("exact")
@@ -48,15 +47,10 @@ def command(form: str | None, as_json: bool, output: str | None, debug: bool, **
     from overflowscope import cases
     from overflowscope.cli._output import look, opened, write
     from overflowscope.cli._progress import Meter
-    from overflowscope.errors import unknown
     from overflowscope.report._exact import FORMS
     from overflowscope.studies.exact import Request, run
 
-    if as_json and form not in (None, "json"):
-        raise InputError(f"--json and --format {form} are two answers to one question")
-    form = "json" if as_json else "table" if form is None else form
-    if form not in FORMS:
-        raise unknown("format", form, FORMS)
+    form = chosen_form(form, as_json, FORMS)
     request = Request(
         source=source(asked),
         operations=cases.chosen_operations(asked["operations"] or ("softmax",)),
