@@ -6,7 +6,7 @@ The same arrays serve the catalogue's formulations, through the namespace, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,16 +22,39 @@ class Unrecordable(TypeError):
 
 @dataclass(frozen=True)
 class Step:
-    """One operation on arrays: its NumPy name, what went in, and what came out.
+    """One operation on arrays: its NumPy name, what it was called with, and what came out.
 
-    ``parents`` are the numbers of the steps that made the operands: -1 for an input, None for a plain number or array.
+    ``args`` and ``kwargs`` are the call's own, ``output`` the array it gave; arrays of the recording among them are
+    RecordedArrays, so that a rule can go on computing with them.
     """
 
     number: int
     operation: str
-    operands: tuple[Any, ...]
-    parents: tuple[int | None, ...]
-    result: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    output: RecordedArray
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """What of the positional arguments is an array or a number."""
+        return tuple(
+            a for a in self.args if isinstance(a, RecordedArray | StrictArray | np.ndarray | np.generic | float | int)
+        )
+
+    @property
+    def operands(self) -> tuple[Any, ...]:
+        """The same as plain arrays and numbers."""
+        return tuple(map(plain, self.given))
+
+    @property
+    def parents(self) -> tuple[int | None, ...]:
+        """The numbers of the steps that made the operands: -1 for an input, None for a plain number or array."""
+        return tuple(a.made_by if isinstance(a, RecordedArray) else None for a in self.given)
+
+    @property
+    def result(self) -> Any:
+        """The output as a plain array."""
+        return self.output.value
 
 
 class Recording:
@@ -53,16 +76,12 @@ class Recording:
         """Call the function on the plain arrays; a floating-point result is a step, anything else is only handed on."""
         if kwargs.get("out") is not None:
             raise Unrecordable("out= is not recorded")
-        operands = [
-            a for a in args if isinstance(a, RecordedArray | StrictArray | np.ndarray | np.generic | float | int)
-        ]
         result = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         if not _floating(result):
             return result
-        parents = tuple(a.made_by if isinstance(a, RecordedArray) else None for a in operands)
-        step = Step(len(self.steps), name, tuple(map(plain, operands)), parents, result)
-        self.steps.append(step)
-        return RecordedArray(result, step.number, self)
+        output = RecordedArray(result, len(self.steps), self)
+        self.steps.append(Step(output.made_by, name, args, kwargs, output))
+        return output
 
 
 class RecordedArray:
