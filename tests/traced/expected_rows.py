@@ -46,7 +46,6 @@ SOFTMAX = [
         ),
         descendants=("sum", "divide"),
         says=("sum", "65504", "maximum"),
-        flags=(Flag("latent", "exp", EXPS, "(x.max() >= 0.9 * LOG_LARGEST) and (x.max() <= LOG_LARGEST)"),),
     ),
     Example(
         "softmax, every exp vanishes",

@@ -201,6 +201,7 @@ SIGMOID = [
         "log(1 - sigmoid), ordinary logits", "log_of_rest", "log_of_rest", "float32", [[0.5, 2.0, -3.0]], within=64
     ),
     Example("log(1 - sigmoid) by log1p", "log_of_rest_by_log1p", "log_of_rest", "float32", [[0.5, 20.0, -3.0]]),
+    Example("log(1 - sigmoid) by log1p, tails", "log_of_rest_by_log1p", "log_of_rest", "float32", [[-20.0, 500.0]]),
 ]
 
 SCORES = [[1.0, 2.0, 0.5], [0.25, -1.0, 3.0]]
