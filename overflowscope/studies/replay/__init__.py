@@ -1,0 +1,1 @@
+"""Training replayed: where in it the first inf or nan appears, and how it spreads."""
