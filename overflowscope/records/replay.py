@@ -10,13 +10,23 @@ from overflowscope.records import strict
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reached:
+    """An array that holds inf or nan: ``value`` is nan where one of the ``entries`` is, else the first infinity."""
+
+    tensor: str
+    value: float
+    entries: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FirstNonfinite:
     """The first operation of a training that gave inf or nan, in the order in which it was computed.
 
     ``step`` counts from 0 over the whole training, ``batch`` within its ``epoch``. ``phase`` is forward, backward or
     update; ``tensor`` what the operation was part of making: exp, sum, logits, ...; dlogits, dW2, ... for the
     gradients of the loss by them; ``operation`` is NumPy's name. ``value`` is the first of the ``entries`` inf and nan
-    in its result, at ``index``; ``cause`` says in a clause how it came about.
+    in its result, at ``index``; ``cause`` says of what it is made. ``spread`` are the arrays of this step that hold
+    inf or nan, in the order in which they were made: through which gradients it reached which weights.
     """
 
     step: int
@@ -29,6 +39,7 @@ class FirstNonfinite:
     index: tuple[int, ...]
     entries: int
     cause: str
+    spread: tuple[Reached, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

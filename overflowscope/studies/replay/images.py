@@ -24,7 +24,7 @@ from overflowscope.studies.replay.synthetic import draw_images
 
 HELD_OUT = 1000
 """So many images are kept for the test, or a fifth where that is less, unless a file has images for it."""
-SYNTHETIC, MNIST5K = "synthetic", "mnist5k"
+OWN = SYNTHETIC, MNIST5K = "synthetic", "mnist5k"
 MNIST5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 DRAWN = 4000
 """Synthetic images to train on."""
@@ -72,7 +72,7 @@ class Images:
         return digest.hexdigest()
 
 
-def images(data: str, seed: int, max_bytes: int = MAX_BYTES) -> Images:
+def chosen_images(data: str, seed: int, max_bytes: int = MAX_BYTES) -> Images:
     """The images of that name: synthetic, mnist5k, or a file or folder (see ``read_images``). Raises InputError.
 
     Those of ``synthetic`` depend on the seed, and of the others what is held out does, where they do not say it.

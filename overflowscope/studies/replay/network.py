@@ -43,8 +43,8 @@ def predicted(xp: Any, p: Arrays, x: Any) -> Arrays:
     """H = relu(X W1 + b1), logits = H W2 + b2, and what lies between; x is (n, features), logits are (n, 10)."""
     xw = xp.matmul(x, p["W1"])
     z = xw + p["b1"]
-    # As torch's relu: nan stays nan, and the derivative at 0 is 0.
-    h = xp.where(z <= constant(z, "0"), constant(z, "0"), z)
+    # As NumPy code has it, derivative included: nan stays nan, and 0 times a gradient of nan is nan too.
+    h = z * xp.where(z > constant(z, "0"), constant(z, "1"), constant(z, "0"))
     hw = xp.matmul(h, p["W2"])
     return {"XW1": xw, "Z": z, "H": h, "HW2": hw, "logits": hw + p["b2"]}
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic.adjoints import gradients
-from overflowscope.arithmetic.recording import RecordedArray, Recording, plain
+from overflowscope.arithmetic.recording import Recording, plain
 from overflowscope.arithmetic.wide_sums import WideSums
 from overflowscope.catalogue import Formulation
 from overflowscope.draws import draw_order
@@ -87,19 +87,43 @@ def batches(training: Training) -> Iterator[tuple[int, int, int, NDArray[np.int6
         epoch += 1
 
 
-def taken(
-    xp: Any, weights: Arrays, x: Any, labels: NDArray[np.int64], loss: Callable[..., Any], lr: Any, wanted: Any = None
-) -> Tape:
+def taken(xp: Any, weights: Arrays, x: Any, labels: NDArray[np.int64], loss: Callable[..., Any], lr: Any) -> Tape:
     """One step: the loss of the batch, its gradients by the parameters and all between, W - lr dW."""
     recording = Recording(xp)
     p = {name: recording.asarray(weights[name]) for name in PARAMETERS}
     arrays = network.forward(recording, p, recording.asarray(x), labels, loss)
     forward = len(recording.steps)
     # By every array of the way, so that each of the steps backwards is known by what it was on its way to.
-    way = [s.output for s in recording.steps[:-1]]
+    way = [s.output for s in recording.steps[:-1] if any(parent is not None for parent in s.parents)]
     found = gradients(arrays["loss"], np.ones(()), [*way, *p.values()], recorded=True)
     by_step = dict(zip((a.made_by for a in way), found[: len(way)], strict=True))
     gradient = dict(zip(PARAMETERS, found[len(way) :], strict=True))
     backward = len(recording.steps)
     updated = {name: p[name] - gradient[name] * lr for name in PARAMETERS}
     return Tape(recording.steps, forward, backward, arrays, by_step, gradient, updated)
+
+
+def _described(tape: Tape, step: int, epoch: int, batch: int, weights: Arrays) -> ReplayStep:
+    """What the record says of a step."""
+    logits = plain(tape.arrays["logits"])
+    magnitudes = np.abs(logits.astype(np.float64))
+    losses = plain(tape.arrays["losses"])
+    sent_back = plain(tape.by_step[tape.arrays["logits"].made_by])
+    hit = ~(np.isfinite(losses) & np.isfinite(sent_back).all(axis=1))
+    return ReplayStep(
+        step=step,
+        epoch=epoch,
+        batch=batch,
+        rows=len(losses),
+        loss=float(plain(tape.arrays["loss"])),
+        largest_logit=float(np.fmax.reduce(magnitudes, axis=None)),
+        rows_hit=int(np.count_nonzero(hit)),
+        nonfinite={name: int(np.count_nonzero(~np.isfinite(w))) for name, w in weights.items()},
+        nan={name: int(np.count_nonzero(np.isnan(w))) for name, w in weights.items()},
+    )
+
+
+def _held_out(images: Images, fmt: Format) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+    for start in range(0, len(images.held_out), TESTED):
+        rows = images.held_out[start : start + TESTED]
+        yield images.rows(rows, fmt), images.labels[rows]
