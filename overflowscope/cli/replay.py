@@ -62,7 +62,7 @@ def command(form: str | None, as_json: bool, output: str | None, debug: bool, **
     \b
       overflowscope replay
       overflowscope replay --loss all --epochs 3
-      overflowscope replay --sigma 0.01 --loss naive --dtype float16 --batch 64 --epochs 12
+      overflowscope replay --sigma 0.01 --dtype float16 --batch 64 --epochs 5
       overflowscope replay --data mnist5k --json
     """
     from overflowscope.cli._output import look, opened, write

@@ -48,7 +48,7 @@ class Request:
     @property
     def length(self) -> int:
         """Steps of each training."""
-        most = (self.epochs or 1) * math.ceil(len(self.images.train) / self.batch)
+        most = (1 if self.epochs is None else self.epochs) * math.ceil(len(self.images.train) / self.batch)
         if self.steps is None:
             return most
         return self.steps if self.epochs is None else min(self.steps, most)
@@ -138,7 +138,7 @@ def _check(request: Request) -> None:
         raise InputError(
             f"batches of {request.batch} out of {count:,} images to train on", hint="give a smaller --batch"
         )
-    if any(n is not None and n < 1 for n in (request.epochs, request.steps)) or request.length > MOST_STEPS:
+    if not 1 <= request.length <= MOST_STEPS:
         raise InputError(f"{request.length:,} steps: from 1 to {MOST_STEPS:,} can be taken")
     if not (math.isfinite(request.lr) and request.lr >= 0):
         raise InputError(f"a learning rate of {request.lr}: a finite number is wanted, not below 0")
