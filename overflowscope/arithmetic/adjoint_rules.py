@@ -177,7 +177,7 @@ def _base(xp: Any, g: Any, q: Any, x: Any, exponent: Any) -> Any:
 def _exponent(xp: Any, g: Any, q: Any, x: Any, exponent: Any) -> Any:
     x = _arrayed(exponent, x)
     sure = (x == constant(g, "0")) & (exponent >= constant(g, "0"))
-    return xp.where(sure, constant(g, "0"), g * (q * xp.log(x)))
+    return g * xp.where(sure, constant(g, "0"), q * xp.log(x))
 
 
 def _arrayed(like: Any, value: Any) -> Any:
