@@ -20,6 +20,12 @@ from overflowscope.arithmetic import constant, held
 from overflowscope.errors import InputError
 
 Rule = Callable[..., Any]
+
+
+class NoGradient(InputError):
+    """The steps of a calculation cannot be differentiated: something in them has no rule, or cannot be seen."""
+
+
 LN10 = "2.302585092994045684017991454684364207601101488628772976033327900967572609677352480235997205089598298"
 
 
@@ -81,7 +87,7 @@ def _span(arrays: Any, axis: int, at: int) -> slice:
 
 def _reshape(xp: Any, g: Any, q: Any, x: Any, *args: Any, order: str = "C", **kwargs: Any) -> Any:
     if {"A", "F", "K"} & {order, *(a for a in args if isinstance(a, str))}:
-        raise InputError("no gradient is known of a reshape in another order than C")
+        raise NoGradient("no gradient is known of a reshape in another order than C")
     return xp.reshape(g, x.shape)
 
 
@@ -103,7 +109,7 @@ def _kept(xp: Any, a: Any, x: Any, axes: tuple[int, ...]) -> Any:
 def _sum(xp: Any, g: Any, q: Any, x: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
     for odd in ("where", "initial"):
         if odd in kwargs:
-            raise InputError(f"no gradient is known of a reduction with {odd}=")
+            raise NoGradient(f"no gradient is known of a reduction with {odd}=")
     return xp.broadcast_to(_kept(xp, g, x, _axes(q, x, axis)), x.shape)
 
 
@@ -140,7 +146,7 @@ def _std(xp: Any, g: Any, q: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _prod(xp: Any, g: Any, q: Any, x: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
     if np.any(x == constant(x, "0")):
-        raise InputError("no gradient is known of a product with a factor 0")
+        raise NoGradient("no gradient is known of a product with a factor 0")
     return _sum(xp, g * q, q, x, axis, **kwargs) / x
 
 
@@ -177,7 +183,7 @@ def _base(xp: Any, g: Any, q: Any, x: Any, exponent: Any) -> Any:
 def _exponent(xp: Any, g: Any, q: Any, x: Any, exponent: Any) -> Any:
     x = _arrayed(exponent, x)
     sure = (x == constant(g, "0")) & (exponent >= constant(g, "0"))
-    return xp.where(sure, constant(g, "0"), g * (q * xp.log(x)))
+    return g * xp.where(sure, constant(g, "0"), q * xp.log(x))
 
 
 def _arrayed(like: Any, value: Any) -> Any:
@@ -288,5 +294,5 @@ def of(operation: str, place: int) -> Rule:
     rule = rules[place] if place < len(rules) else None
     if rule is None:
         which = f" in argument {place + 1}" if rules else ""
-        raise InputError(f"no gradient is known of {operation}{which}", hint=f"there are {', '.join(RULES)}")
+        raise NoGradient(f"no gradient is known of {operation}{which}", hint=f"there are {', '.join(RULES)}")
     return rule

@@ -32,7 +32,7 @@ def gradients(
     The uses of one array are added the last step first, as torch's engine does, operands of one step from left to
     right. inf and nan spread as IEEE 754 has them: 0 * inf is nan, also behind a where that took the other branch.
 
-    Raises InputError for steps that write into arrays and for operations without a rule, by their names.
+    Raises NoGradient for operations without a rule, by their names, and InputError for a cotangent of another shape.
     """
     recording = output.recording
     xp = recording if recorded else recording.inner
@@ -79,7 +79,7 @@ def _hand_on(
 ) -> None:
     """Add what the step hands on to the adjoints of its operands."""
     if any(_key(a) in reached for a in _arrays(tuple(step.kwargs.values()))):
-        raise InputError(f"no gradient is known of {step.operation} with an array given by its name")
+        raise rules.NoGradient(f"no gradient is known of {step.operation} with an array given by its name")
     args, kwargs, q = step.args, dict(step.kwargs), step.output
     if not recorded:
         args, kwargs, q = plain(args), {k: plain(v) for k, v in kwargs.items()}, plain(q)
