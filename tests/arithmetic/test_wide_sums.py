@@ -65,6 +65,29 @@ def test_what_passes_the_largest_number_is_an_infinity() -> None:
     assert float(XP.mean(x)) == 40000
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_products_and_differences_have_numpys_bits(name: str) -> None:
+    """Of random codes, of all sizes: subnormal, huge, inf and nan, against the exact result rounded once."""
+    fmt = FORMATS[name]
+    if fmt.extra:
+        pytest.importorskip("ml_dtypes")
+    draw = np.random.default_rng(0)
+    a, b = draw.integers(0, 256, (2, 200_000, fmt.dtype.itemsize), dtype=np.uint8).view(fmt.dtype)[..., 0]
+    # Near one another, so that differences cancel.
+    with np.errstate(all="ignore"):
+        b[::4] = a[::4] * fmt.dtype.type(0.75)
+    with np.errstate(all="ignore"):
+        for got, own in ((XP.multiply(a, b), a * b), (XP.subtract(a, b), a - b)):
+            assert got.dtype == own.dtype == fmt.dtype
+            number, code = ~np.isnan(own), f"u{own.itemsize}"
+            assert np.array_equal(got.view(code)[number], own.view(code)[number])
+            assert np.isnan(got[~number]).all()
+        if fmt.precision == 11:
+            wide = a.astype(float), b.astype(float)
+            assert np.array_equal(XP.multiply(a, b), round_to(wide[0] * wide[1], fmt), equal_nan=True)
+            assert np.array_equal(XP.subtract(a, b), round_to(wide[0] - wide[1], fmt), equal_nan=True)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_wide_formats_are_numpys_own(dtype: Any) -> None:
     draw = np.random.default_rng(1)

@@ -78,8 +78,8 @@ def test_the_story_fits_a_screen(invoke: Invoke) -> None:
         .strip()
         .endswith(
             "and exp overflows float32 above 88.7228; from there it is inf in sum, then nan in probabilities, losses, "
-            "dlogits, dH, dW2, dW1; its update leaves nan in W1, b1, W2 and b2, and all logits of the next batch are nan; "
-            "what stops it: lse or sigma 0.01"
+            "dlogits, dH, dW2, dW1; its update leaves nan in W1, b1, W2 and b2, and all logits of the next batch are "
+            "nan; what stops it: lse or sigma 0.01"
         )
     )
     for text, about in zip(said[2:], ("1, lse", "0.01, naive", "0.01, lse"), strict=True):

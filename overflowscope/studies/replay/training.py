@@ -99,7 +99,7 @@ def taken(xp: Any, weights: Arrays, x: Any, labels: NDArray[np.int64], loss: Cal
     by_step = dict(zip((a.made_by for a in way), found[: len(way)], strict=True))
     gradient = dict(zip(PARAMETERS, found[len(way) :], strict=True))
     backward = len(recording.steps)
-    updated = {name: p[name] - gradient[name] * lr for name in PARAMETERS}
+    updated = {n: recording.subtract(p[n], recording.multiply(gradient[n], lr)) for n in PARAMETERS}
     return Tape(recording.steps, forward, backward, arrays, by_step, gradient, updated)
 
 
