@@ -147,7 +147,7 @@ def test_the_replayed_trainings_are_as_shown(clone: Path) -> None:
     healthy = re.search(r"after (\d+) steps without", " ".join(printed.split()))
     assert healthy
     assert int(healthy[1]) >= 50
-    born = "after # steps without, the first inf is born at step # (epoch #, batch #), forward, in "
+    born = "after # steps without, the first inf is born at step # (epoch # batch #), forward, in "
     causes = "exp: it is exp(#), and exp overflows float# above", "sum: it is a sum of finite numbers, #"
     for text in (printed, shown):
         assert shape(text).partition(born)[2].startswith(causes)

@@ -229,6 +229,10 @@ def test_float16_dies_late_on_digits(mnist5k: Images, seen: list[Any]) -> None:
 def born(**options: Any) -> Any:
     (run,) = overflowscope.replay(**{"steps": 3, "batch": 64, **options}).runs
     assert run.first_nonfinite is not None
+    at = run.steps[run.first_nonfinite.step]
+    # Its loss may be fine.
+    assert 0 < at.rows_hit <= at.rows or run.first_nonfinite.phase == "update"
+    assert math.isfinite(at.loss) == (run.first_nonfinite.phase != "forward")
     assert run.explanation.count("born") == 1
     return run.first_nonfinite
 
@@ -267,6 +271,36 @@ def test_a_gradient_that_overflows_where_the_loss_does_not() -> None:
         assert float(top) == -1
         assert 0 < float(bottom) < 1 / 65504
         assert [r.tensor for r in first.spread][-4:] == ["W1", "b1", "W2", "b2"]
+
+
+def test_what_is_said_of_a_batch_that_is_hit_in_part() -> None:
+    """A column of W2 is nan, and so is a logit of each row, and all that comes of it: the others are told."""
+    fmt = FORMATS["float32"]
+    weights = network.parameters(0, 784, 0.1, fmt)
+    weights["W2"][:, 3] = math.nan
+    images = chosen_images("synthetic", 0)
+    rows = images.train[:20]
+    x, labels = images.rows(rows, fmt), images.labels[rows]
+    with np.errstate(all="ignore"):
+        tape = taken(WideSums(), weights, x, labels, LOSSES["lse"].function, fmt.dtype.type(0.1))
+    step = training._described(tape, 7, 1, 2, {**weights, "b1": np.array([INF, 0, math.nan])})
+    assert (step.step, step.epoch, step.batch, step.rows, step.rows_hit) == (7, 1, 2, 20, 20)
+    logits = np.maximum(images.pixels[rows] / 255 @ weights["W1"].astype(float), 0) @ weights["W2"].astype(float)
+    assert step.largest_logit == pytest.approx(np.nanmax(np.abs(logits)), rel=1e-4)
+    assert math.isnan(step.loss)
+    assert dict(step.nonfinite) == {"W1": 0, "b1": 2, "W2": 256, "b2": 0}
+    assert dict(step.nan) == {"W1": 0, "b1": 1, "W2": 256, "b2": 0}
+    assert network.accuracy(WideSums(), weights, [(x, labels)]) == 0
+
+
+def test_another_function_is_no_remedy() -> None:
+    """clipped stays finite, and is not the cross-entropy."""
+    found = overflowscope.replay(sigma=1, loss=["naive", "shifted", "clipped", "log1p"], steps=2)
+    finite = [r.loss for r in found.runs if r.first_nonfinite is None]
+    assert finite == ["clipped", "log1p"]
+    for run in found.runs[:2]:
+        assert run.explanation.endswith("what stops it: log1p")
+    assert "what stops it" not in overflowscope.replay(sigma=1, loss="naive", steps=2).runs[0].explanation
 
 
 def test_where_the_format_has_no_infinity_it_is_a_nan() -> None:
