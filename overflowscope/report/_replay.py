@@ -139,7 +139,7 @@ def _hits(run: ReplayRun) -> Iterator[tuple[str, str, dict[str, int]]]:
     born = last if run.first_nonfinite is None else run.first_nonfinite.step
     whole = "0" if not last else f"0-{last}"
     if run.first_nonfinite is None:
-        yield whole, f"0/{run.steps[0].rows}", dict(run.steps[last].nonfinite)
+        yield whole, f"0/{run.steps[0].rows:,}", dict(run.steps[last].nonfinite)
         return
     for step in sorted({*range(born, min(born + ENDING, last + 1)), last}):
         taken = run.steps[step]

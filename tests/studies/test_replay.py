@@ -341,8 +341,19 @@ def test_how_long_it_takes(options: Any, length: int, epochs: int | None) -> Non
     found = overflowscope.studies.replay.run(request, told.append)
     assert len(found.runs[0].steps) == found.input.steps == length
     assert found.input.epochs == epochs
-    assert told == ([3000, 1000] * 3)[:length]
-    assert request.elements >= sum(told)
+    assert told == [*([3000, 1000] * 3)[:length], 0]
+    assert request.elements == sum(told)
+
+
+def test_the_progress_of_a_run_that_ends_early_is_told_to_the_end() -> None:
+    told = list[int]()
+    request = overflowscope.studies.replay.Request(
+        chosen_images("synthetic", 0), (1.0,), (LOSSES["naive"],), (FORMATS["float32"],), steps=20
+    )
+    found = overflowscope.studies.replay.run(request, told.append)
+    assert len(found.runs[0].steps) == 2
+    assert told == [256, 256, 4000 + 4 * 256 - 2 * 256]
+    assert request.elements == sum(told)
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,16 @@ class Request:
         return self.steps if self.epochs is None else min(self.steps, most)
 
     @property
+    def trainings(self) -> list[Training]:
+        return [
+            Training(self.images, sigma, loss, fmt, self.lr, self.batch, self.length, self.seed)
+            for fmt, sigma, loss in product(self.fmts, self.sigmas, self.losses)
+        ]
+
+    @property
     def elements(self) -> int:
         """How many images will be trained on, for progress."""
-        epochs, rest = divmod(self.length, math.ceil(len(self.images.train) / self.batch))
-        once = epochs * len(self.images.train) + rest * self.batch
-        return once * len(self.sigmas) * len(self.losses) * len(self.fmts)
+        return sum(training.elements for training in self.trainings)
 
 
 def replay(
@@ -117,11 +122,7 @@ def _numbers(sigma: float | Sequence[float]) -> tuple[float, ...]:
 def run(request: Request, advance: Advance = lambda images: None) -> Replay:
     """Train them all; ``advance`` is called with the number of images that each step took. Raises InputError."""
     _check(request)
-    trainings = [
-        Training(request.images, sigma, loss, fmt, request.lr, request.batch, request.length, request.seed)
-        for fmt, sigma, loss in product(request.fmts, request.sigmas, request.losses)
-    ]
-    runs = [_described(training, train(training, advance)) for training in trainings]
+    runs = [_described(training, train(training, advance)) for training in request.trainings]
     return Replay(
         schema=SCHEMA,
         version=__version__,

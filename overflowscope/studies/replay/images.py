@@ -26,6 +26,8 @@ HELD_OUT = 1000
 """So many images are kept for the test, or a fifth where that is less, unless a file has images for it."""
 OWN = SYNTHETIC, MNIST5K = "synthetic", "mnist5k"
 MNIST5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
+BLOCK = 1024
+"""Images looked at at a time."""
 DRAWN = 4000
 """Synthetic images to train on."""
 
@@ -58,16 +60,16 @@ class Images:
     @property
     def mean_square(self) -> float:
         """Of the pixels of the images to train on."""
-        chosen = self.pixels[self.train]
-        if chosen.dtype == np.uint8:
-            counts = np.bincount(chosen.reshape(-1), minlength=256)
-            return float(np.sum(counts * np.arange(256) ** 2)) / 255**2 / chosen.size
-        return float(np.mean(chosen.astype(np.float64) ** 2))
+        blocks = (self.train[i : i + BLOCK] for i in range(0, len(self.train), BLOCK))
+        scale = 255 if self.pixels.dtype == np.uint8 else 1
+        total = sum(float(np.sum((self.pixels[rows] / scale) ** 2, dtype=np.float64)) for rows in blocks)
+        return total / (len(self.train) * self.features)
 
     @property
     def sha256(self) -> str:
         """Of the rows and then the labels, in the order they came, numbers little-endian."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.pixels).astype(self.pixels.dtype.newbyteorder("<")).data)
+        kind = self.pixels.dtype.newbyteorder("<")
+        digest = hashlib.sha256(np.ascontiguousarray(self.pixels).astype(kind, copy=False).data)
         digest.update(self.labels.astype("<i8").data)
         return digest.hexdigest()
 

@@ -31,12 +31,10 @@ def _sentence(run: ReplayRun, runs: Sequence[ReplayRun]) -> str:
 
 
 def _well(run: ReplayRun) -> str:
-    first, last = run.steps[0], run.steps[-1]
     right = "" if run.accuracy is None else f", and {100 * run.accuracy:.1f}% of the held-out images are right"
-    return (
-        f"nothing is inf or nan in {_steps(len(run.steps))}; the loss goes from {number(first.loss)} to "
-        f"{number(last.loss)}{right}"
-    )
+    first, last = number(run.steps[0].loss), number(run.steps[-1].loss)
+    went = f"goes from {first} to {last}" if len(run.steps) > 1 else f"is {first}"
+    return f"nothing is inf or nan in {_steps(len(run.steps))}; the loss {went}{right}"
 
 
 def _born(first: FirstNonfinite) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,13 @@ class Training:
     steps: int
     seed: int
 
+    @property
+    def elements(self) -> int:
+        """Images in all of its steps."""
+        count = len(self.images.train)
+        epochs, rest = divmod(self.steps, math.ceil(count / self.batch))
+        return epochs * count + rest * self.batch
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -53,7 +61,8 @@ class Trained:
 def train(training: Training, advance: Advance) -> Trained:
     """Train, from the first step to the last, or to the first batch whose logits are all nan.
 
-    ``advance`` is called with the number of images that each step takes. Raises InputError.
+    ``advance`` is called with the number of images that each step takes, and at last with those of steps that are not
+    taken. Raises InputError.
     """
     xp, fmt, images = WideSums(), training.fmt, training.images
     weights = network.parameters(training.seed, images.features, training.sigma, fmt)
@@ -69,6 +78,7 @@ def train(training: Training, advance: Advance) -> Trained:
             advance(len(rows))
             if np.isnan(steps[-1].largest_logit):
                 break
+        advance(training.elements - sum(s.rows for s in steps))
         survived = not any(steps[-1].nonfinite.values())
         accuracy = network.accuracy(xp, weights, _held_out(images, fmt)) if survived and len(images.held_out) else None
     return Trained(tuple(steps), first, accuracy)
