@@ -48,7 +48,7 @@ class Step:
 
     @property
     def parents(self) -> tuple[int | None, ...]:
-        """The numbers of the steps that made the operands: -1 for an input, None for a plain number or array."""
+        """The numbers of the steps that made the operands: negative for an input, None for a plain number or array."""
         return tuple(a.made_by if isinstance(a, RecordedArray) else None for a in self.given)
 
     @property
@@ -58,15 +58,21 @@ class Step:
 
 
 class Recording:
-    """The namespace ``inner`` (NumPy unless said), with ``steps`` as they are taken."""
+    """The namespace ``inner`` (NumPy unless said), with ``steps`` as they are taken.
+
+    ``adjoint_of`` has, of each step that was taken backwards, the number of the step whose adjoint it hands on.
+    """
 
     def __init__(self, inner: Any = np):
         self.inner = inner
         self.steps: list[Step] = []
+        self.inputs, self.writes = 0, 0
+        self.adjoint_of: dict[int, int] = {}
 
     def asarray(self, values: Any) -> RecordedArray:
-        """An input to record from."""
-        return RecordedArray(values, -1, self)
+        """An input to record from, made by no step: known by -1, -2, ... in order."""
+        self.inputs += 1
+        return RecordedArray(values, -self.inputs, self)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self.inner, name)

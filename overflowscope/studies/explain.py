@@ -61,8 +61,7 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
         if not isinstance(result, RecordedArray):
             return None
         value = numbers(result.value)
-        column = failure.column if failure.label is None else int(failure.label[0])
-        history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
+        history = _History(recording.steps, failure.logits == -np.inf, arithmetic, failure.column, failure)
         if failure.sum_error is not None:
             return history.absorbed(failure.sum_error / 2) or history.blurred()
         return (
