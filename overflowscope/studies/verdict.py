@@ -14,7 +14,8 @@ from overflowscope.cases import Contender
 from overflowscope.catalogue import Formulation
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
-from overflowscope.studies.explain import Failure, cause, number, short
+from overflowscope.studies import backward, explain
+from overflowscope.studies.explain import Failure, number, short
 from overflowscope.summarise import exact
 from overflowscope.tally import Tally
 
@@ -150,6 +151,7 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None, model:
     def run(xp: object, x: object, labels: object) -> object:
         return attempt.contender.run(xp, *arguments(x, labels))
 
+    cause = backward.cause if operation.quantity == "gradient" else explain.cause
     why = cause(run, failure) or (None if failure.sum_error is not None else _known(logits, fmt))
     return f"{why} (row {row})" if why and attempt.measurement.rows > 1 else why
 
