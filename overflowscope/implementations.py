@@ -19,6 +19,8 @@ from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, unknown
 from overflowscope.formats import FORMATS
 
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
 
 def load(spec: str) -> Callable[..., Any]:
     """The function that ``path/to/file.py:function`` or ``package.module:function`` names. This runs the module.
@@ -131,4 +133,4 @@ def _raised(what: str, error: BaseException) -> InputError:
 
 def _machinery(filename: str) -> bool:
     """Frames that are nobody's source: ours, the import system's, NumPy's dispatch (<__array_function__ internals>)."""
-    return filename == __file__ or "importlib" in filename or filename.startswith("<")
+    return filename.startswith((PACKAGE, "<")) or "importlib" in filename

@@ -96,7 +96,7 @@ def summarise(label: Label, tally: Tally, returned: str, refused: str = "") -> M
         ),
         failures=failures(tally),
         returned=returned,
-        explanation=f"no gradient: {refused}" if refused else None,
+        explanation=f"refused: {refused}" if refused else None,
         undefined_row=None if tally.undefined.min == math.inf else int(tally.undefined.min),
     )
 

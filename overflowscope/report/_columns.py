@@ -138,7 +138,7 @@ def sentences(report: Report) -> list[str]:
             said.append(f"{at}, {m.name} {m.subject}: {m.incidence.undecided:,} elements are undecided")
         if report.input.compute not in (None, m.compute):
             said.append(f"{at} is computed in {m.compute}: {report.input.compute} does not hold all of it")
-        if m.returned not in (m.dtype, m.compute):
+        if m.returned not in ("", m.dtype, m.compute):
             said.append(f"{at}, {m.name} {m.subject}: returned {m.returned}; its results were rounded to {m.dtype}")
         if m.explanation:
             said.append(f"{at}, {m.explanation}")
