@@ -109,7 +109,7 @@ def test_the_command_after_an_installation_is_one_that_runs(clone: Path, command
 
 def verdicts(table: str) -> list[tuple[str, ...]]:
     """(formulation, result) of each row of the tables."""
-    words = "ok|INACCURATE|NAN|OVERFLOW|UNDERFLOW|SATURATED|ROW SUMS|UNDECIDED|unmeasured"
+    words = "ok|INACCURATE|NAN|OVERFLOW|UNDERFLOW|SATURATED|ROW SUMS|UNDECIDED|unmeasured|REFUSED"
     return re.findall(rf"^(?:\w+)? +([\w.:]+) +({words}) +\d", table, re.MULTILINE)
 
 
@@ -128,6 +128,14 @@ def test_the_example_of_ones_own_function_is_found_out_as_shown(clone: Path) -> 
 def test_the_true_values_are_as_shown(clone: Path) -> None:
     """Digit by digit: they hang on no processor."""
     command = next(c for c in OURS if "overflowscope exact" in c)
+    assert ("text", shell(command, clone).stdout) in BLOCKS
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the README's commands are for a POSIX shell")
+def test_the_gradients_are_as_shown(clone: Path) -> None:
+    """In strict arithmetic every number is the same everywhere."""
+    command = next(c for c in OURS if "--quantity" in c)
+    assert "--arithmetic strict" in command
     assert ("text", shell(command, clone).stdout) in BLOCKS
 
 
@@ -189,7 +197,7 @@ def test_it_names_every_operation_and_format(invoke: Callable[..., Any]) -> None
 def test_it_explains_every_word_of_the_result_column() -> None:
     rows = dict(re.findall(r"^\| ([A-Za-z ]+?) \| (.+) \|$", TEXT, re.MULTILINE))
     failing = {o.name for o in (Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED)}
-    assert {"ok", "INACCURATE", "ROW SUMS", "UNDECIDED", "unmeasured", *failing} <= rows.keys()
+    assert {"ok", "INACCURATE", "ROW SUMS", "UNDECIDED", "unmeasured", "REFUSED", *failing} <= rows.keys()
 
 
 def test_it_explains_every_count() -> None:
