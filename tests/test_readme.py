@@ -112,7 +112,7 @@ def test_the_command_after_an_installation_is_one_that_runs(clone: Path, command
 
 def verdicts(table: str) -> list[tuple[str, ...]]:
     """(formulation, result) of each row of the tables."""
-    words = "ok|INACCURATE|NAN|OVERFLOW|UNDERFLOW|SATURATED|ROW SUMS|UNDECIDED|unmeasured"
+    words = "ok|INACCURATE|NAN|OVERFLOW|UNDERFLOW|SATURATED|ROW SUMS|UNDECIDED|unmeasured|REFUSED"
     return re.findall(rf"^(?:\w+)? +([\w.:]+) +({words}) +\d", table, re.MULTILINE)
 
 
@@ -156,6 +156,14 @@ def test_the_replayed_trainings_are_as_shown(clone: Path) -> None:
 def shape(text: str) -> str:
     """Without the digits and the spaces: what stays where numbers are a little different."""
     return " ".join(re.sub(r"\d[\d.,]*", "#", text).split())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the README's commands are for a POSIX shell")
+def test_the_gradients_are_as_shown(clone: Path) -> None:
+    """In strict arithmetic every number is the same everywhere."""
+    command = next(c for c in OURS if "--quantity" in c)
+    assert "--arithmetic strict" in command
+    assert ("text", shell(command, clone).stdout) in BLOCKS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -216,7 +224,7 @@ def test_it_names_every_operation_and_format(invoke: Callable[..., Any]) -> None
 def test_it_explains_every_word_of_the_result_column() -> None:
     rows = dict(re.findall(r"^\| ([A-Za-z ]+?) \| (.+) \|$", TEXT, re.MULTILINE))
     failing = {o.name for o in (Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED)}
-    assert {"ok", "INACCURATE", "ROW SUMS", "UNDECIDED", "unmeasured", *failing} <= rows.keys()
+    assert {"ok", "INACCURATE", "ROW SUMS", "UNDECIDED", "unmeasured", "REFUSED", *failing} <= rows.keys()
 
 
 def test_it_explains_every_count() -> None:

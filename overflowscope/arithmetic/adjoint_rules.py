@@ -294,5 +294,5 @@ def of(operation: str, place: int) -> Rule:
     rule = rules[place] if place < len(rules) else None
     if rule is None:
         which = f" in argument {place + 1}" if rules else ""
-        raise NoGradient(f"no gradient is known of {operation}{which}", hint=f"there are {', '.join(RULES)}")
+        raise NoGradient(f"no gradient is known of {operation}{which}")
     return rule

@@ -6,7 +6,7 @@ here where it does in a framework that runs the same formulation.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,33 +32,32 @@ def gradients(
     The uses of one array are added the last step first, as torch's engine does, operands of one step from left to
     right. inf and nan spread as IEEE 754 has them: 0 * inf is nan, also behind a where that took the other branch.
 
-    Raises NoGradient for operations without a rule, by their names, and InputError for a cotangent of another shape.
+    Raises NoGradient for code that writes into its arrays and for operations without a rule, by their names, and
+    InputError for a cotangent of another shape.
     """
     recording = output.recording
+    if recording.writes:
+        raise rules.NoGradient("the code writes into its arrays, of which no gradient is known")
     xp = recording if recorded else recording.inner
-    steps = recording.steps[: output.made_by + 1]
+    steps = recording.steps[: max(output.made_by, -1) + 1]
     reached = _reached(steps, wrt)
     with np.errstate(all="ignore"):
-        adjoints: dict[Hashable, Any] = {}
-        if _key(output) in reached:
-            adjoints[_key(output)] = _started(output, cotangent, recorded)
+        adjoints: dict[int, Any] = {}
+        if output.made_by in reached:
+            adjoints[output.made_by] = _started(output, cotangent, recorded)
         for step in reversed(steps):
-            g = adjoints.get(step.number)
-            if g is not None:
+            if (g := adjoints.get(step.number)) is not None:
+                before = len(recording.steps)
                 _hand_on(xp, step, g, adjoints, reached, recorded)
-        return [adjoints[_key(x)] if _key(x) in adjoints else _zeros(xp, x) for x in wrt]
+                recording.adjoint_of.update(dict.fromkeys(range(before, len(recording.steps)), step.number))
+        return [adjoints[x.made_by] if x.made_by in adjoints else _zeros(xp, x) for x in wrt]
 
 
-def _key(array: RecordedArray) -> Hashable:
-    """What an array is known by: the step that made it, or itself as an input."""
-    return array.made_by if array.made_by >= 0 else ("input", id(array))
-
-
-def _reached(steps: Sequence[Step], wrt: Sequence[RecordedArray]) -> set[Hashable]:
-    """The arrays that depend on ``wrt``, these included: no others need adjoints."""
-    reached = {_key(x) for x in wrt}
+def _reached(steps: Sequence[Step], wrt: Sequence[RecordedArray]) -> set[int]:
+    """The arrays that depend on ``wrt``, these included, by the steps that made them: no others need adjoints."""
+    reached = {x.made_by for x in wrt}
     for step in steps:
-        if any(_key(a) in reached for a in _arrays((*step.args, *step.kwargs.values()))):
+        if any(a.made_by in reached for a in _arrays((*step.args, *step.kwargs.values()))):
             reached.add(step.number)
     return reached
 
@@ -74,11 +73,9 @@ def _arrays(values: Sequence[Any]) -> list[RecordedArray]:
     return found
 
 
-def _hand_on(
-    xp: Any, step: Step, g: Any, adjoints: dict[Hashable, Any], reached: set[Hashable], recorded: bool
-) -> None:
+def _hand_on(xp: Any, step: Step, g: Any, adjoints: dict[int, Any], reached: set[int], recorded: bool) -> None:
     """Add what the step hands on to the adjoints of its operands."""
-    if any(_key(a) in reached for a in _arrays(tuple(step.kwargs.values()))):
+    if any(a.made_by in reached for a in _arrays(tuple(step.kwargs.values()))):
         raise rules.NoGradient(f"no gradient is known of {step.operation} with an array given by its name")
     args, kwargs, q = step.args, dict(step.kwargs), step.output
     if not recorded:
@@ -86,7 +83,7 @@ def _hand_on(
     for i, operand in enumerate(step.args):
         several = isinstance(operand, tuple | list)
         for at, array in enumerate(operand if several else [operand]):
-            if not isinstance(array, RecordedArray) or (key := _key(array)) not in reached:
+            if not isinstance(array, RecordedArray) or (key := array.made_by) not in reached:
                 continue
             place = {"at": at} if several else {}
             adjoint = _fitted(xp, rules.of(step.operation, i)(xp, g, q, *args, **kwargs, **place), array)

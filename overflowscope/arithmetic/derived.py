@@ -34,14 +34,13 @@ class Derived:
         recorded = isinstance(xp, Recording)
         recording = xp if recorded else Recording(xp)
         given = x if recorded else recording.asarray(x)
+        recording.pure = True
         try:
             result = self.function(recording, given, *((labels,) if self.takes_labels else ()))
         except InputError as error:
-            if isinstance(error.__cause__, Unrecordable):
-                raise NoGradient(str(error.__cause__), where=error.where) from error
+            if isinstance(cause := error.__cause__, Unrecordable):
+                raise NoGradient(str(cause), where=error.where) from error
             raise
-        except Unrecordable as error:
-            raise NoGradient(str(error)) from error
         if not isinstance(result, RecordedArray):
             raise NoGradient("its result does not come from the logits by steps that can be seen")
         cotangent = np.arange(x.shape[-1]) == labels[:, None] if self.per_class else np.ones(x.shape[:1])

@@ -251,6 +251,14 @@ def test_the_denominator_gets_the_quotient_divided_once_more() -> None:
     np.testing.assert_allclose(found.astype(np.float64), [-1e-30, -1e-38, -1e30], rtol=1e-6)
 
 
+def test_quotients_are_taken_where_reciprocals_overflow() -> None:
+    """g / x of log, -g (q q) of 1/x: 1/1e-39 is inf in float32, and 1e-30 1e25 1e25 is not 1e-30 (1e25 1e25) = inf."""
+    (found,) = gradient_of(np.log, [1e-39], dtype="float32", cotangent=1e-39)
+    assert found.tolist() == [1]
+    (found,) = gradient_of(np.reciprocal, [1e-25], dtype="float32", cotangent=1e-30)
+    assert found.tolist() == [-INF]
+
+
 def test_derivatives_at_corners() -> None:
     (found,) = gradient_of(np.abs, [0.0, -0.0, -2.0, 3.0])
     assert found.tolist() == [0, 0, -1, 1]

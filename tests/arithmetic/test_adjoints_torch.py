@@ -144,6 +144,17 @@ def test_a_formulations_gradient_is_autograds(op: Operation, formulation: Formul
         assert (error <= 8 * CLASSES * fmt.unit_roundoff * size).all()
 
 
+def test_what_autograd_finds_again_through_the_maximum_the_fused_loss_does_not() -> None:
+    """[20, 0], label 0, in float32: softmax - 1 is 0, the formulation's gradient -1/(1 + exp(20)) to 2 ulp."""
+    x = torch.tensor([[20.0, 0.0]], requires_grad=True)
+    torch.nn.functional.cross_entropy(x, torch.tensor([0])).backward()
+    assert x.grad[0, 0] == 0
+    function = catalogue.named("cross_entropy").named("shifted_lse").function
+    for gradient in (autograd, ours):
+        found = gradient(function, FORMATS["float32"], np.array([[20.0, 0.0]]), np.ones(1), np.array([0]))
+        assert abs(found[0, 0] * -(1 + math.exp(20)) - 1) < 2.0**-22
+
+
 def test_the_patterns_are_worth_comparing() -> None:
     """At scale 1000 float32 gradients hold nan and infinities, and not everywhere."""
     naive = catalogue.named("cross_entropy").named("naive").function

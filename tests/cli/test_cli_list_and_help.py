@@ -58,6 +58,7 @@ def test_the_catalogue_is_listed(invoke: Invoke, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "80")
     assert (finished.status, finished.err) == (0, "")
     words = " ".join(finished.out.split())
+    assert all(f"gradient: {o.gradient.summary}" in words for o in operations().values() if o.gradient)
     for operation in operations().values():
         assert f"{operation.name}: {operation.summary}" in words
         for formulation in operation.formulations.values():
