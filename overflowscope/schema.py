@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from overflowscope.records import Exact, Report
+from overflowscope.records.replay import Replay
 
 NONFINITE = ["nan", "inf", "-inf"]
 
@@ -22,7 +23,12 @@ def exact() -> dict[str, Any]:
     return _document("exact", Exact)
 
 
-SCHEMAS = {"compare": compare, "exact": exact}
+def replay() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope replay --json``."""
+    return _document("replay", Replay)
+
+
+SCHEMAS = {"compare": compare, "exact": exact, "replay": replay}
 
 
 def _document(command: str, record: Any) -> dict[str, Any]:

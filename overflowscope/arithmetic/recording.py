@@ -48,7 +48,7 @@ class Step:
 
     @property
     def parents(self) -> tuple[int | None, ...]:
-        """The numbers of the steps that made the operands: -1 for an input, None for a plain number or array."""
+        """The numbers of the steps that made the operands: negative for an input, None for a plain number or array."""
         return tuple(a.made_by if isinstance(a, RecordedArray) else None for a in self.given)
 
     @property
@@ -58,15 +58,22 @@ class Step:
 
 
 class Recording:
-    """The namespace ``inner`` (NumPy unless said), with ``steps`` as they are taken."""
+    """The namespace ``inner`` (NumPy unless said), with ``steps`` as they are taken.
+
+    ``adjoint_of`` has, of each step that was taken backwards, the number of the step whose adjoint it hands on. A
+    ``pure`` one refuses operators in place; in others they make new arrays.
+    """
 
     def __init__(self, inner: Any = np):
         self.inner = inner
         self.steps: list[Step] = []
+        self.inputs, self.writes, self.pure = 0, 0, False
+        self.adjoint_of: dict[int, int] = {}
 
     def asarray(self, values: Any) -> RecordedArray:
-        """An input to record from."""
-        return RecordedArray(values, -1, self)
+        """An input to record from, made by no step: known by -1, -2, ... in order."""
+        self.inputs += 1
+        return RecordedArray(values, -self.inputs, self)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self.inner, name)
@@ -104,6 +111,8 @@ class RecordedArray:
         raise Unrecordable("the code turns its arrays into plain ones (asarray), where its steps cannot be seen")
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # __array_interface__ would hand the numbers on unseen
+            raise AttributeError(name)
         attribute = getattr(self.value, name)
         if not callable(attribute):
             return attribute
@@ -140,6 +149,12 @@ def _operator(ufunc: Any, reflected: bool) -> Callable[[Any, Any], Any]:
     return (lambda self, other: ufunc(other, self)) if reflected else (lambda self, other: ufunc(self, other))
 
 
+def _in_place(self: RecordedArray, other: Any) -> Any:
+    if self.recording.pure and not isinstance(self.value, np.generic):
+        raise Unrecordable("the code writes into an array in place")
+    return NotImplemented
+
+
 for _name, _ufunc in {
     "add": np.add,
     "sub": np.subtract,
@@ -150,6 +165,7 @@ for _name, _ufunc in {
 }.items():
     setattr(RecordedArray, f"__{_name}__", _operator(_ufunc, reflected=False))
     setattr(RecordedArray, f"__r{_name}__", _operator(_ufunc, reflected=True))
+    setattr(RecordedArray, f"__i{_name}__", _in_place)
 for _name, _ufunc in {
     "lt": np.less,
     "le": np.less_equal,

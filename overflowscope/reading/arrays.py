@@ -74,6 +74,11 @@ class Member:
                 return transposed(whole, self._leading()) if self.is_fortran else whole
             return floats(self._array()).reshape(rows, self.classes)
 
+    def array(self) -> NDArray[Any]:
+        """All of the numbers in memory, in the array's own shape and a dtype that holds each exactly."""
+        with located(where=place(self.name)):
+            return self._array().reshape(self.shape)
+
     def labels(self) -> Labels:
         """int64, flattened. Raises InputError for what is no whole number."""
         with located(where=place(self.name)):
