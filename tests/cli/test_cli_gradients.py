@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,7 +260,10 @@ def test_a_gradient_that_cannot_be_had_is_refused_in_its_row(found: Found, mine:
     results = own(found, name)
     refused = results["gradient", f"mine.py:{name}"]
     assert refused["status"] == "refused"
-    assert refused["explanation"].replace(f"{mine}/", "") == f"mine.py:{name} softmax gradient: {said}"
+    reason, line = re.fullmatch(r"(.+?)( \(mine\.py:\d+\))?", said).groups(default="")  # type: ignore[union-attr]
+    explanation = refused["explanation"].replace(f"{mine}/", "")
+    assert explanation.startswith(f"mine.py:{name} softmax gradient: {reason}")
+    assert explanation.endswith(line)
     assert (refused["rows"], refused["elements"], refused["failures"], refused["ulp"]["max"]) == (256, 0, [], None)
     assert results["value", f"mine.py:{name}"]["status"] == "ok"
     assert results["gradient", "shifted"]["status"] == "ok"
