@@ -71,15 +71,24 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A comparison that exact values decide otherwise: the expression ``numpy`` is not what ``formula`` is."""
+
+    at: str
+    numpy: str
+    formula: str
+
+
+@dataclass(frozen=True)
 class Example:
     """A function, an input, and what is to be said.
 
     ``truth`` is the name of the formula that the function stands for, ``gives`` what plain NumPy makes of it on this
-    input where that is wrong (to a hundredth; None for a twin, which is right within ``within`` ulps, or half of its
-    bits). ``descendants`` are the operations by which the failure reaches the result, the birth's first, each named
-    once. ``says`` is what the verdict must contain in lower case, "a|b" either. ``differs`` is the line of the
-    comparison which the exact values decide otherwise. ``row`` is the row that is traced of a function that takes one
-    at a time.
+    input where that is wrong, to a hundredth; None for a twin, which is right within ``within`` ulps. ``descendants``
+    are the operations by which the failure reaches the result, the birth's first, each named once; what only selects
+    (max, maximum, where) is left out. ``says`` is what the verdict must contain in lower case, "a|b" either.
+    ``differs`` is the comparison which exact values decide otherwise; the verdict says so. ``row`` is the row that is
+    traced of a function that takes one at a time. ``repair`` is False where no function of the format could do better.
     """
 
     name: str
@@ -96,7 +105,8 @@ class Example:
     descendants: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     flags: tuple[Flag, ...] = ()
-    differs: str | None = None
+    differs: Branch | None = None
+    repair: bool = True
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from examples import INF, NAN, Birth, Example, Flag
+from examples import INF, NAN, Birth, Branch, Example, Flag
 
 LONG = {"y": ("float32", [[4e20, 2.0]])}
 TINY = {"y": ("float32", [[3e-30, 12.0]])}
@@ -53,6 +53,8 @@ LENGTH = [
 
 DRAWS = [[0.5, -1.25, 15.0, 2.0], [1.0, 0.0, -1.0, 2.0]]
 SMALL = [[0.01, 0.03, 0.02, 0.05] * 10, [2.0, 0.5, 4.0, 0.25] * 10]
+
+THOUSANDS = [[1000.0, 3000.0, 2000.0, 5000.0] * 5]
 
 LIKELIHOOD = [
     Example(
@@ -108,7 +110,7 @@ LIKELIHOOD = [
         "geometric_mean",
         "geometric_mean",
         "float32",
-        [[1000.0, 3000.0, 2000.0, 5000.0] * 5],
+        THOUSANDS,
         gives=[INF],
         birth=Birth(
             "prod",
@@ -124,7 +126,10 @@ LIKELIHOOD = [
         says=("prod", "3.40282e+38", "log"),
     ),
     Example("geometric mean, few numbers", "geometric_mean", "geometric_mean", "float32", [[0.01, 0.03, 0.02, 0.05]]),
-    Example("geometric mean by logs", "geometric_mean_by_logs", "geometric_mean", "float32", SMALL, within=32),
+    Example("geometric mean by logs, small", "geometric_mean_by_logs", "geometric_mean", "float32", SMALL, within=32),
+    Example(
+        "geometric mean by logs, large", "geometric_mean_by_logs", "geometric_mean", "float32", THOUSANDS, within=32
+    ),
 ]
 
 NEGATIVE = "e = np.exp(-x)"
@@ -153,7 +158,8 @@ SIGMOID = [
         flags=(Flag("overflow", "exp", NEGATIVE, "np.exp(-x)[0, 1] == np.inf", harmless=True),),
     ),
     Example("sigmoid, infinite logits", "sigmoid", "sigmoid", "float32", [[INF, -INF, 3.0]]),
-    Example("sigmoid filled by masks", "sigmoid_filled", "sigmoid", "float32", [[0.5, -95.0, 3.0], [-3.0, 0.0, 120.0]]),
+    Example("sigmoid filled by masks", "sigmoid_filled", "sigmoid", "float32", [[0.5, -95.0, 3.0]]),
+    Example("sigmoid filled by masks, two rows", "sigmoid_filled", "sigmoid", "float32", [[0.5, -9.0], [-3.0, 120.0]]),
     Example(
         "sigmoid by where, overflow in the branch not taken",
         "sigmoid_where",
@@ -194,7 +200,8 @@ SIGMOID = [
     Example(
         "log(1 - sigmoid), ordinary logits", "log_of_rest", "log_of_rest", "float32", [[0.5, 2.0, -3.0]], within=64
     ),
-    Example("log(1 - sigmoid) by log1p", "log_of_rest_by_log1p", "log_of_rest", "float32", [[0.5, 20.0, -3.0, 500.0]]),
+    Example("log(1 - sigmoid) by log1p", "log_of_rest_by_log1p", "log_of_rest", "float32", [[0.5, 20.0, -3.0]]),
+    Example("log(1 - sigmoid) by log1p, tails", "log_of_rest_by_log1p", "log_of_rest", "float32", [[-20.0, 500.0]]),
 ]
 
 SCORES = [[1.0, 2.0, 0.5], [0.25, -1.0, 3.0]]
@@ -230,7 +237,6 @@ ATTENTION = [
 GRADIENT = [[0.3, -0.4, 2.0], [3e17, -4e20, 1.0]]
 BALANCE = [[2.0, 1.0, 5.0], [2e16, 0.5, -2e16]]
 NORM = "norm = np.sqrt(np.sum(x**2))"
-IF_ZERO = "if total == 0.0:"
 
 BRANCHES = [
     Example(
@@ -268,7 +274,7 @@ BRANCHES = [
         gives=[0, 0, 0],
         says=("0.5", "other|would|differ"),
         flags=(Flag("absorption", "add", "total = total + value", "x[0] + x[1] == x[0]"),),
-        differs=IF_ZERO,
+        differs=Branch("if total == 0.0:", "x[0] + x[1] + x[2] == 0", "x[0] + x[1] + x[2] == 0"),
     ),
     Example("shares, ordinary", "shares", "shares", "float64", [[2.0, 1.0, 5.0]], per_row=True),
     Example("shares of a sum that is 0", "shares", "shares", "float64", [[1.0, -1.0, 0.0]], per_row=True),

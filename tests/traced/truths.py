@@ -22,9 +22,9 @@ sqrt = np.frompyfunc(mp.sqrt, 1, 1)
 
 
 def numbers(values: Any) -> Numbers:
-    """The numbers that an array of floats holds, exactly."""
+    """The numbers that an array of floats holds, exactly; masks and labels as they are."""
     array = np.asarray(values)
-    if array.dtype == bool:
+    if array.dtype.kind in "bi":
         return array
     return np.frompyfunc(lambda v: mp.mpf(float(v)), 1, 1)(array.astype(np.float64))
 
@@ -91,6 +91,95 @@ def shares(x: Numbers) -> Numbers:
     return x * 0 if total == 0 else x / total
 
 
+def logsumexp(x: Numbers) -> Numbers:
+    return log(exp(x).sum(axis=-1))
+
+
+def softplus(x: Numbers) -> Numbers:
+    return log1p(exp(x))
+
+
+def partition(x: Numbers) -> Numbers:
+    return exp(x).sum(axis=-1)
+
+
+def cross_entropy(x: Numbers, labels: Any) -> Numbers:
+    return (logsumexp(x) - x[np.arange(len(x)), labels]).sum() / len(x)
+
+
+def focal_loss(x: Numbers, labels: Any) -> Numbers:
+    p = softmax(x)[np.arange(len(x)), labels]
+    return -((1 - p) ** 2) * log(p)
+
+
+def attention_scores(x: Numbers, keys: Numbers, v: Numbers) -> Numbers:
+    return softmax(x.dot(keys.T) / mp.sqrt(x.shape[1])).dot(v)
+
+
+def softmax_biased(x: Numbers, bias: Numbers) -> Numbers:
+    return softmax(x + bias)
+
+
+def rms_norm(x: Numbers) -> Numbers:
+    return x / sqrt(mean(x**2) + mp.mpf(1e-6))
+
+
+def batch_norm(x: Numbers) -> Numbers:
+    """0 for a feature without spread, which is what a guarded one agrees on."""
+    return z_scores(x.T).T
+
+
+def adam_step(x: Numbers, m: Numbers, v: Numbers) -> Numbers:
+    m = mp.mpf(0.9) * m + mp.mpf(0.1) * x
+    v = mp.mpf(0.999) * v + mp.mpf(0.001) * x**2
+    return m / (sqrt(v) + mp.mpf(1e-8))
+
+
+def responsibilities(x: Numbers, centres: Numbers) -> Numbers:
+    return softmax(-((x[:, None] - centres) ** 2) / 2)
+
+
+def survival(x: Numbers) -> Numbers:
+    return np.cumsum(log(x), axis=-1)
+
+
+def divergence(x: Numbers, q: Numbers) -> Numbers:
+    """Where the first is 0 it adds nothing: the limit."""
+    return (x * log(np.where(x == 0, mp.mpf(1), x / q))).sum(axis=-1)
+
+
+def cosine(x: Numbers, y: Numbers) -> Numbers:
+    """0 of a vector without length, which is what a guarded one agrees on."""
+    norms = sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    return (x * y).sum(axis=-1) / np.where(norms == 0, mp.mpf(1), norms)
+
+
+def distances(x: Numbers) -> Numbers:
+    return sqrt(((x[:, None, :] - x[None, :, :]) ** 2).sum(axis=-1))
+
+
+def smaller_root(x: Numbers) -> Numbers:
+    a, b, c = x.T
+    return -2 * c / (b + sqrt(b**2 - 4 * a * c))
+
+
+def seventh_power(x: Numbers) -> Numbers:
+    return (x - 1) ** 7
+
+
+def exp_series(x: Numbers) -> Numbers:
+    return exp(x)
+
+
+def ratio(x: Numbers, y: Numbers) -> Numbers:
+    """0 for a denominator of 0."""
+    return np.where(y == 0, mp.mpf(0), x / np.where(y == 0, mp.mpf(1), y))
+
+
+def clipped_rate(x: Numbers) -> Numbers:
+    return np.minimum(np.maximum(exp(x), mp.mpf(1e-3)), mp.mpf(1e4))
+
+
 def mean(x: Numbers) -> Numbers:
     return x.sum(axis=-1, keepdims=True) / x.shape[-1]
 
@@ -115,5 +204,26 @@ TRUTHS: dict[str, Callable[..., Numbers]] = {
         attention,
         clip_norm,
         shares,
+        logsumexp,
+        softplus,
+        partition,
+        cross_entropy,
+        focal_loss,
+        attention_scores,
+        softmax_biased,
+        rms_norm,
+        batch_norm,
+        adam_step,
+        responsibilities,
+        survival,
+        divergence,
+        cosine,
+        distances,
+        smaller_root,
+        seventh_power,
+        exp_series,
+        ratio,
+        clipped_rate,
+        centred,
     )
 }
