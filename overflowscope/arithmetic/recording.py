@@ -6,167 +6,223 @@ The same arrays serve the catalogue's formulations, through the namespace, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from overflowscope.arithmetic import constant
+from overflowscope.arithmetic import constant, numbers
+from overflowscope.arithmetic.names import MOVES, canonical
+from overflowscope.arithmetic.places import Place, Unrecordable, here
+from overflowscope.arithmetic.recorded_array import CONSTANT, Origins, RecordedArray, plain, recorded_among
+from overflowscope.arithmetic.shadows import Elements, Shadows, lifted
+from overflowscope.arithmetic.steps import Note, Step
 from overflowscope.arithmetic.strict import StrictArray
 
+__all__ = ["Note", "Place", "RecordedArray", "Recording", "Step", "Unrecordable", "plain"]
 
-class Unrecordable(TypeError):
-    """The code takes its arrays to a place where the steps cannot be seen."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation on arrays: its NumPy name, what it was called with, and what came out.
-
-    ``args`` and ``kwargs`` are the call's own, ``output`` the array it gave; arrays of the recording among them are
-    RecordedArrays, so that a rule can go on computing with them.
-    """
-
-    number: int
-    operation: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    output: RecordedArray
-
-    @property
-    def given(self) -> tuple[Any, ...]:
-        """What of the positional arguments is an array or a number."""
-        return tuple(
-            a for a in self.args if isinstance(a, RecordedArray | StrictArray | np.ndarray | np.generic | float | int)
-        )
-
-    @property
-    def operands(self) -> tuple[Any, ...]:
-        """The same as plain arrays and numbers."""
-        return tuple(map(plain, self.given))
-
-    @property
-    def parents(self) -> tuple[int | None, ...]:
-        """The numbers of the steps that made the operands: -1 for an input, None for a plain number or array."""
-        return tuple(a.made_by if isinstance(a, RecordedArray) else None for a in self.given)
-
-    @property
-    def result(self) -> Any:
-        """The output as a plain array."""
-        return self.output.value
+SHIFT, FLAT = 32, 2**32 - 1
 
 
 class Recording:
-    """The namespace ``inner`` (NumPy unless said), with ``steps`` as they are taken."""
+    """The namespace ``inner`` (NumPy unless said), with ``steps`` as they are taken.
 
-    def __init__(self, inner: Any = np):
-        self.inner = inner
+    With ``exact`` every step has the exact values beside the computed ones, arrays may be written into, and what
+    cannot be followed is refused with its line. Without, nothing is copied, and writing is refused.
+    """
+
+    def __init__(self, inner: Any = np, exact: Shadows | None = None):
+        self.inner, self.shadows = inner, exact
         self.steps: list[Step] = []
+        self.notes: list[Note] = []
+        self.writes, self.inputs = 0, 0
+        self.within: str | None = None
 
     def asarray(self, values: Any) -> RecordedArray:
-        """An input to record from."""
-        return RecordedArray(values, -1, self)
+        """An input to record from; with exact values a copy, for it may be written into."""
+        self.inputs += 1
+        if self.shadows is None:
+            return RecordedArray(values, -self.inputs, self)
+        value = values.copy() if hasattr(values, "copy") else np.array(values)
+        origins = parallel(value)
+        origins[...] = -np.arange(origins.size).reshape(origins.shape) - 1 - ((self.inputs - 1) << SHIFT)
+        return RecordedArray(value, -self.inputs, self, origins)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        function = getattr(self.inner, name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        function = getattr(np if self.shadows and name in MOVES else self.inner, name)
         return lambda *args, **kwargs: self.run(name, function, args, kwargs)
 
     def run(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function on the plain arrays; a floating-point result is a step, anything else is only handed on."""
+        name = canonical(name)
+        if self.shadows is not None:
+            if name in MOVES:
+                return self._moved(name, function, args, kwargs)
+            return self._computed(name, function, args, kwargs, _target(self, kwargs))
         if kwargs.get("out") is not None:
             raise Unrecordable("out= is not recorded")
         result = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         if not _floating(result):
             return result
         output = RecordedArray(result, len(self.steps), self)
-        self.steps.append(Step(output.made_by, name, args, kwargs, output))
+        self.steps.append(Step(output.made_by, name, args, kwargs, output, name not in MOVES))
         return output
 
+    # With exact values
 
-class RecordedArray:
-    """An array whose every operation is a step of its recording; otherwise it behaves as the array it holds."""
+    def _computed(
+        self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], target: RecordedArray | None
+    ) -> Any:
+        held, named = _frozen(args), _frozen(kwargs)
+        result = function(*plain(args), **{k: plain(v) for k, v in kwargs.items()})
+        if not _floating(result):
+            return result
+        number = len(self.steps)
+        made = self._enclosed(name, held, named, np.shape(result), lambda a: a.exact)
+        if target is None:
+            target = RecordedArray(result, number, self, parallel(result))
+        else:
+            target.made_by = number
+            self.writes += 1
+        assert target.origins is not None
+        size = target.origins.size
+        target.origins[...] = (number << SHIFT) + np.arange(size).reshape(target.origins.shape)
+        self.steps.append(Step(number, name, held, named, target.frozen(), True, here(self.within), made))
+        return target
 
-    def __init__(self, value: Any, made_by: int, recording: Recording):
-        self.value, self.made_by, self.recording = value, made_by, recording
+    def _moved(self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        result = function(*plain(args), **{k: plain(v) for k, v in kwargs.items()})
+        if not _floating(result):
+            return result
+        sources = recorded_among((args, kwargs))
+        tracked = function(*_tracks(args), **{k: _tracks(v) for k, v in kwargs.items()})
+        output = RecordedArray(result, len(self.steps), self, self._beside(result, np.asarray(tracked), sources))
+        held, named = _frozen(args), _frozen(kwargs)
+        self.steps.append(Step(output.made_by, name, held, named, output.frozen(), False, here(self.within)))
+        return output
 
-    def constant(self, value: str) -> Any:
-        return constant(self.value, value)
+    def _beside(self, result: Any, tracked: Origins, sources: list[RecordedArray]) -> Origins:
+        """Origins that share memory with those of a source where the values share it, and only there."""
+        for source in sources:
+            shares = np.may_share_memory(_memory(result), _memory(source.value))
+            if np.may_share_memory(tracked, source.origins) and not shares:
+                tracked = tracked.copy()
+            elif shares and not np.may_share_memory(tracked, source.origins):
+                raise self.escape("the code makes a view whose numbers cannot be followed", "copy the array first")
+        return tracked
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        name = ufunc.__name__ if method == "__call__" else _REDUCTIONS.get(ufunc.__name__, ufunc.__name__)
-        return self.recording.run(name, getattr(ufunc, method), inputs, kwargs)
+    def _enclosed(
+        self, name: str, args: Any, kwargs: dict[str, Any], shape: tuple[int, ...], of: Callable[[RecordedArray], Any]
+    ) -> Elements | None:
+        assert self.shadows is not None
+        operands = [a for a in recorded_among((args, kwargs)) if a is not kwargs.get("out")]
+        if max([np.size(_memory(a.value)) for a in operands], default=0) > self.shadows.elements:
+            return None
+        found = {id(a): of(a) for a in operands}
+        if any(e is None for e in found.values()):
+            return None
+        options = {k: _replaced(v, found) for k, v in kwargs.items() if k not in ("out", "dtype", "casting")}
+        return self.shadows.enclosed(name, _replaced(args, found), options, shape)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return self.recording.run(function.__name__, function, args, kwargs)
+    def local(self, step: Step) -> Elements | None:
+        """See Step.local."""
+        if self.shadows is None or not step.computes:
+            return step.exact
+        if all((a.origins < 0).all() for a in recorded_among((step.args, dict(step.kwargs)))):
+            return step.made
+        shape = np.shape(step.result)
+        return self._enclosed(step.operation, step.args, dict(step.kwargs), shape, lambda a: lifted(numbers(a.value)))
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise Unrecordable("the code turns its arrays into plain ones (asarray), where its steps cannot be seen")
+    def exact(self, array: RecordedArray) -> Elements | None:
+        """See RecordedArray.exact."""
+        if self.shadows is None or array.origins is None:
+            return None
+        flat = array.origins.ravel()
+        result = np.empty(flat.size, object)
+        given = flat < 0
+        if given.any():
+            result[given] = lifted(np.ravel(numbers(array.value))[given])
+        for number in np.unique(flat[~given] >> SHIFT).tolist():
+            made = self.steps[number].made
+            if made is None:
+                return None
+            here_ = flat >> SHIFT == number
+            result[here_] = made.reshape(-1)[flat[here_] & FLAT]
+        return result.reshape(array.origins.shape)
 
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self.value, name)
-        if not callable(attribute):
-            return attribute
-        return lambda *args, **kwargs: self.recording.run(
-            name, lambda a, *rest, **k: getattr(a, name)(*rest, **k), (self, *args), kwargs
-        )
+    def update(self, name: str, function: Callable[..., Any], target: RecordedArray, other: Any) -> Any:
+        """An operator in place; on a scalar, as in NumPy, it is none."""
+        if self.shadows is None:
+            return NotImplemented
+        if isinstance(target.value, np.generic):
+            return self.run(name, function, (target, other), {})
+        return self._computed(name, function, (target, other), {}, target)
 
-    def __getitem__(self, index: Any) -> Any:
-        return self.recording.run("getitem", lambda a, i: a[i], (self, plain(index)), {})
+    def assign(self, target: RecordedArray, index: Any, value: Any) -> None:
+        if self.shadows is None or target.origins is None:
+            raise Unrecordable("assignment into an array is not recorded")
+        held = (target.frozen(), index, _frozen(value))
+        target.value[index] = plain(value)
+        origins = value.origins if isinstance(value, RecordedArray) else None
+        target.origins[index] = CONSTANT if origins is None else origins
+        target.made_by = len(self.steps)
+        self.writes += 1
+        self.steps.append(Step(target.made_by, "assign", held, {}, target.frozen(), False, here(self.within)))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise Unrecordable("assignment into an array is not recorded")
+    def constant(self, like: RecordedArray, value: str) -> Any:
+        return constant(like.value, value)
 
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-    def __neg__(self) -> Any:
-        return np.negative(self)
-
-    def __abs__(self) -> Any:
-        return np.abs(self)
-
-
-_REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
-
-
-def _operator(ufunc: Any, reflected: bool) -> Callable[[Any, Any], Any]:
-    return (lambda self, other: ufunc(other, self)) if reflected else (lambda self, other: ufunc(self, other))
-
-
-for _name, _ufunc in {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "truediv": np.true_divide,
-    "pow": np.power,
-    "matmul": np.matmul,
-}.items():
-    setattr(RecordedArray, f"__{_name}__", _operator(_ufunc, reflected=False))
-    setattr(RecordedArray, f"__r{_name}__", _operator(_ufunc, reflected=True))
-for _name, _ufunc in {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}.items():
-    setattr(RecordedArray, f"__{_name}__", _operator(_ufunc, reflected=False))
+    def escape(self, what: str, hint: str) -> Unrecordable:
+        """The refusal, with the line of the person's code."""
+        return Unrecordable(what, hint=hint, place=None if self.shadows is None else here(self.within))
 
 
-def plain(value: Any) -> Any:
-    """The array behind a recorded one, in tuples and lists too; anything else as it is."""
+def _target(recording: Recording, kwargs: dict[str, Any]) -> RecordedArray | None:
+    """The array that out= names."""
+    out = kwargs.get("out")
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if out is None or isinstance(out, RecordedArray):
+        return out
+    raise recording.escape("the code writes into an array that is not recorded (out=)", "create it in the function")
+
+
+def _memory(value: Any) -> Any:
+    return value.numbers if isinstance(value, StrictArray) else value
+
+
+def parallel(value: Any) -> Origins:
+    """An int64 array laid out in memory as the value is."""
+    return np.empty_like(np.asarray(_memory(value)), dtype=np.int64)
+
+
+def _frozen(value: Any) -> Any:
     if isinstance(value, RecordedArray):
-        return value.value
+        return value.frozen()
     if isinstance(value, tuple | list):
-        return type(value)(plain(v) for v in value)
+        return type(value)(map(_frozen, value))
+    if isinstance(value, dict):
+        return {k: _frozen(v) for k, v in value.items()}
+    return value
+
+
+def _tracks(value: Any) -> Any:
+    """Origins in place of arrays, constants in place of plain floating-point ones."""
+    if isinstance(value, RecordedArray):
+        return value.origins
+    if isinstance(value, tuple | list):
+        return type(value)(map(_tracks, value))
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind not in "biu":
+        return np.full(value.shape, CONSTANT)
+    return value
+
+
+def _replaced(value: Any, found: dict[int, Any]) -> Any:
+    if isinstance(value, RecordedArray):
+        return found.get(id(value))
+    if isinstance(value, tuple | list):
+        return type(value)(_replaced(v, found) for v in value)
     return value
 
 
