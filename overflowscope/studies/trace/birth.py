@@ -52,28 +52,29 @@ def _walk(history: History, wrong: Mask, causes: object) -> Path:
         _add(path.failing, seen, mask)
     edges: dict[int, list[tuple[Seen, Mask]]] = {}
     for seen in reversed(history.steps):
-        mask = path.failing.get(seen.number)
-        if mask is None:
+        if seen.number not in path.failing:
             continue
+        mask = path.failing[seen.number]
         blamed = causes(history, seen, mask)  # type: ignore[operator]
         explained = np.zeros(mask.shape, np.bool_)
         edges[seen.number] = []
         for which, cause in enumerate(blamed):
             if not cause.any():
                 continue
-            explained |= seen.to(which, cause)
+            explained = np.asarray(explained | seen.to(which, cause))
             for maker, part in history.makers(seen.origins[which], cause):
                 _add(path.failing, maker, part)
                 edges[seen.number].append((maker, part))
-        if (mask & ~explained).any():
-            path.born[seen.number] = mask & ~explained
+        left = np.asarray(mask & ~explained)
+        if left.any():
+            path.born[seen.number] = left
     _descend(path, edges)
     return path
 
 
 def _add(masks: dict[int, Mask], seen: Seen, mask: Mask) -> None:
     known = masks.get(seen.number)
-    masks[seen.number] = mask if known is None else known | mask
+    masks[seen.number] = mask if known is None else np.asarray(known | mask)
 
 
 def _descend(path: Path, edges: dict[int, list[tuple[Seen, Mask]]]) -> None:
@@ -95,14 +96,15 @@ def _merge(masks: dict[int, Mask], number: int, mask: Mask) -> None:
 def _to_blame(history: History, seen: Seen, mask: Mask) -> list[Mask]:
     """Of each operand the elements that explain a nan, an infinity or a wrong zero in these of the result.
 
-    A nan is explained by a nan, else by infinities or zeros that are wrong; an infinity by an infinity or nan that is
-    wrong, else by a wrong zero that was divided by or logged; a wrong 0 by infinities and zeros that are wrong, but a sum
-    of numbers that are not all 0 made its 0 itself.
+    A nan is explained by a nan, else by infinities that nobody meant or zeros that are wrong; an infinity by such an
+    infinity or nan, else by a wrong zero that was divided by or logged; a wrong 0 by infinities and zeros likewise, but
+    a sum of numbers that are not all 0 made its 0 itself.
     """
     parts = [seen.of(i, mask) for i in range(len(seen.operands))]
     nan = [part & np.isnan(a) for part, a in zip(parts, seen.operands, strict=True)]
-    inf = [p & np.isinf(a) & _wrong(history, seen, i, "lost") for i, (p, a) in enumerate(zip(parts, seen.operands))]
-    zero = [p & (a == 0) & _wrong(history, seen, i, "vanished") for i, (p, a) in enumerate(zip(parts, seen.operands))]
+    stray, vanished = ([history.at(seen, i, field) for i in range(len(parts))] for field in ("stray", "vanished"))
+    inf = [p & np.isinf(a) & s for p, a, s in zip(parts, seen.operands, stray, strict=True)]
+    zero = [p & (a == 0) & v for p, a, v in zip(parts, seen.operands, vanished, strict=True)]
     result = seen.result
     by_nan = _touched(seen, nan)
     by_inf = _touched(seen, inf)
@@ -131,11 +133,7 @@ def _singular(seen: Seen, zero: list[Mask]) -> list[Mask]:
 
 def _inaccurate(history: History, seen: Seen, mask: Mask) -> list[Mask]:
     """Of each operand the elements that have lost more than half of their bits already."""
-    return [seen.of(i, mask) & _wrong(history, seen, i, "inaccurate") for i in range(len(seen.operands))]
-
-
-def _wrong(history: History, seen: Seen, which: int, field: str) -> Mask:
-    return history.at(seen.origins[which], seen.operands[which].shape, field)
+    return [seen.of(i, mask) & history.at(seen, i, "inaccurate") for i in range(len(seen.operands))]
 
 
 def _touched(seen: Seen, masks: list[Mask]) -> Mask:

@@ -9,8 +9,8 @@ from mpmath.libmp import finf, fninf, from_float, fzero, mpf_abs, mpf_add, mpf_c
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic import decimals
-from overflowscope.arithmetic.intervals import Element, Raw
-from overflowscope.arithmetic.shadows import UNDEFINED
+from overflowscope.arithmetic.extended import UNDEFINED
+from overflowscope.arithmetic.intervals import LINE, Element, Raw
 from overflowscope.formats import Floats, Format
 
 BITS = 96
@@ -19,6 +19,15 @@ NARROW = 2.0**-6
 """An enclosure of a radius above so many ulps does not decide an error."""
 DIGITS = (17, 9, 6, 3)
 """Significant digits in which an exact value is told: as many as its enclosure decides."""
+
+
+def kept(elements: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The enclosures, or of nothing known where they were not kept."""
+    if elements is not None:
+        return elements
+    unknown = np.empty(shape, object)
+    unknown.reshape(-1)[:] = [LINE] * unknown.size
+    return unknown
 
 
 def undefined(e: Element) -> bool:
@@ -35,11 +44,6 @@ def infinite(e: Element) -> float | None:
 
 def is_zero(e: Element) -> bool:
     return bool(e[0] == fzero and e[1] == fzero)
-
-
-def is_point(e: Element) -> bool:
-    """A finite number that is known exactly."""
-    return bool(e[0] == e[1] and (e[0][1] or e[0] == fzero))
 
 
 def nonzero(e: Element) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from overflowscope.formats import Format
+from overflowscope.arithmetic.extended import is_point
+from overflowscope.formats import Floats, Format
 from overflowscope.studies.trace import enclosures
 from overflowscope.studies.trace.birth import ADDITIVE, DIVISIONS, LOGARITHMS, Path
 from overflowscope.studies.trace.feeds import Mask, places
@@ -71,7 +72,8 @@ def harmless(event: Found, history: History, failing: Path, losing: Path) -> boo
         return not any(p is not None and (p & mask).any() for p in parts)
     if event.kind not in ("absorption", "subnormal"):
         return parts[0] is None or not (parts[0] & mask).any()
-    return not any(p is not None and (p & mask).any() for p in (*parts, _ancestors(history, failing, losing).get(number)))
+    before = _ancestors(history, failing, losing).get(number)
+    return not any(p is not None and (p & mask).any() for p in (*parts, before))
 
 
 def _ancestors(history: History, failing: Path, losing: Path) -> dict[int, Mask]:
@@ -81,18 +83,17 @@ def _ancestors(history: History, failing: Path, losing: Path) -> dict[int, Mask]
         for number, mask in path.born.items():
             known[number] = known[number] | mask if number in known else mask
     for seen in reversed(history.steps):
-        mask = known.get(seen.number)
-        if mask is None:
+        if seen.number not in known:
             continue
         for which, origins in enumerate(seen.origins):
-            for maker, part in history.makers(origins, seen.of(which, mask)):
+            for maker, part in history.makers(origins, seen.of(which, known[seen.number])):
                 known[maker.number] = known[maker.number] | part if maker.number in known else part
     return known
 
 
 def _some(kind: str, seen: Seen, mask: Mask) -> Iterator[Found]:
     if mask.any():
-        yield Found(kind, seen, mask)
+        yield Found(kind, seen, np.asarray(mask))
 
 
 def _everywhere(seen: Seen, holds: object) -> Mask:
@@ -144,11 +145,11 @@ def _beyond(seen: Seen, mask: Mask) -> Mask:
 def _coarse(seen: Seen) -> Mask:
     """Numbers below the normal range that are not what they should be, computed from operands of full precision."""
     size = np.abs(seen.result)
-    mask = (size > 0) & (size < seen.fmt.smallest_normal)
+    mask = np.asarray((size > 0) & (size < seen.fmt.smallest_normal))
     for place in places(mask):
         local = seen.local[place]
-        mask[place] = not (enclosures.is_point(local) and enclosures.approximately(local) == seen.result[place])
-    return np.asarray(mask, np.bool_)
+        mask[place] = not (is_point(local) and enclosures.approximately(local) == seen.result[place])
+    return mask
 
 
 def _cancelled(seen: Seen) -> Iterator[Found]:
@@ -164,7 +165,8 @@ def _cancelled(seen: Seen) -> Iterator[Found]:
         size = np.maximum(size, _largest_of(seen, which, np.abs(operand)))
     with np.errstate(all="ignore"):
         bits = np.minimum(np.log2(size / np.abs(seen.result)), seen.fmt.precision)
-    mask = np.isfinite(size) & np.isfinite(seen.result) & (bits >= seen.fmt.precision / 4)
+    bits = np.asarray(bits)
+    mask = np.asarray(np.isfinite(size) & np.isfinite(seen.result) & (bits >= seen.fmt.precision / 4))
     for place in places(mask):
         exact, local = seen.exact[place], seen.local[place]
         _, inherited, _ = enclosures.split(float(seen.result[place]), exact, local, seen.fmt)
@@ -173,7 +175,7 @@ def _cancelled(seen: Seen) -> Iterator[Found]:
         yield Found("cancellation", seen, mask, float(bits[mask].max()))
 
 
-def _largest_of(seen: Seen, which: int, size: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _largest_of(seen: Seen, which: int, size: Floats) -> Floats:
     """The largest magnitude in an operand that feeds each element."""
     if (axes := seen.reduced) is not None:
         return np.asarray(size.max(axis=axes, initial=0.0)).reshape(seen.result.shape)
@@ -187,10 +189,10 @@ def _absorbed(seen: Seen) -> Mask:
         a, b = (np.broadcast_to(x, seen.result.shape) for x in seen.operands)
         sign = 1.0 if seen.name == "add" else -1.0
         kept = ((seen.result == a) & (b != 0)) | ((seen.result == sign * b) & (a != 0))
-        return kept & np.isfinite(a) & np.isfinite(b) & np.isfinite(seen.result)
+        return np.asarray(kept & np.isfinite(a) & np.isfinite(b) & np.isfinite(seen.result), np.bool_)
     if seen.name not in ("sum", "mean", "cumsum"):
         return none
-    for place in places(np.isfinite(seen.result)):
+    for place in places(np.asarray(np.isfinite(seen.result))):
         _, _, added = enclosures.split(float(seen.result[place]), seen.local[place], seen.local[place], seen.fmt)
         none[place] = added is not None and added >= STALLED
     return none

@@ -46,8 +46,7 @@ def reached(step: Step, which: int, mask: Mask) -> Mask:
     """Of the result's shape, for a mask of the operand's."""
     shape = np.shape(step.result)
     if (axes := reduced(step)) is not None:
-        found: Mask = mask.any(axis=axes).reshape(shape)
-        return found
+        return np.asarray(mask.any(axis=axes), np.bool_).reshape(shape)
     if step.operation in ALONG:
         axis = _axis(step, -1)
         if axis is not None and mask.shape == shape:
@@ -99,7 +98,7 @@ def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _unbroadcast(mask: Mask, shape: tuple[int, ...]) -> Mask:
     """Any along the axes that were broadcast."""
-    mask = mask.any(axis=tuple(range(mask.ndim - len(shape)))) if mask.ndim > len(shape) else mask
+    mask = np.asarray(mask.any(axis=tuple(range(mask.ndim - len(shape)))) if mask.ndim > len(shape) else mask)
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and mask.shape[i] != 1)
     return np.asarray(mask.any(axis=axes, keepdims=True) if axes else mask, np.bool_)
 
@@ -121,18 +120,14 @@ def _as_matrix(mask: Mask, parts: tuple[tuple[int, ...], tuple[int, ...]]) -> Ma
     return mask.reshape((*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1]))
 
 
-def _of_product(
-    parts: tuple[tuple[int, ...], tuple[int, ...]], which: int, mask: Mask, shape: tuple[int, ...]
-) -> Mask:
+def _of_product(parts: tuple[tuple[int, ...], tuple[int, ...]], which: int, mask: Mask, shape: tuple[int, ...]) -> Mask:
     whole = _as_matrix(mask, parts)
     along = whole.any(axis=-1, keepdims=True) if which == 0 else whole.any(axis=-2, keepdims=True)
     full = np.broadcast_to(along, (*along.shape[:-2], *parts[which][-2:]))
     return _unbroadcast(full, parts[which]).reshape(shape)
 
 
-def _to_product(
-    parts: tuple[tuple[int, ...], tuple[int, ...]], which: int, mask: Mask, shape: tuple[int, ...]
-) -> Mask:
+def _to_product(parts: tuple[tuple[int, ...], tuple[int, ...]], which: int, mask: Mask, shape: tuple[int, ...]) -> Mask:
     a, b = parts
     matrix = mask.reshape(parts[which])
     along = matrix.any(axis=-1, keepdims=True) if which == 0 else matrix.any(axis=-2, keepdims=True)

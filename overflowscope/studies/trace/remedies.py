@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records.trace import Remedy
 from overflowscope.studies.trace import enclosures
 from overflowscope.studies.trace.calculation import Calculation
-from overflowscope.studies.trace.history import History, lost
 from overflowscope.studies.trace.feeds import places
+from overflowscope.studies.trace.history import History, lost
 
 Change = Callable[[Any, Any, Callable[[Any], Any]], Any]
 
@@ -81,7 +82,8 @@ def fault(values: Floats, history: History) -> str | None:
     if values.shape != history.result.shape:
         return f"gives the shape {values.shape}"
     fmt = history.fmt
-    known = [place for place in places(np.ones(values.shape, np.bool_)) if not enclosures.undefined(history.exact[place])]
+    everywhere = places(np.ones(values.shape, np.bool_))
+    known = [place for place in everywhere if not enclosures.undefined(history.exact[place])]
     bad = lost(values, history.exact)
     for what, mask in (("nan", bad & np.isnan(values)), ("inf", bad & np.isinf(values))):
         if any(mask[place] for place in known):
@@ -108,10 +110,8 @@ def attempt(name: str, sentence: str, formula: str, run: Callable[[], Floats], h
 def of_rows(calculation: Calculation, history: History) -> Iterator[Remedy]:
     """Changes of the input that some functions do not mind: of logits, of a spread, of a length."""
     for entry in OF_ROWS:
-        change = entry.change
-        yield attempt(
-            entry.name, entry.sentence, entry.formula, lambda c=change: calculation.results(c), history  # type: ignore[misc]
-        )
+        run = functools.partial(calculation.results, entry.change)
+        yield attempt(entry.name, entry.sentence, entry.formula, run, history)
 
 
 def of_formats(calculation: Calculation, history: History) -> Iterator[Remedy]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from overflowscope.records.trace import Birth
+from overflowscope.formats import FORMATS
+from overflowscope.records.trace import Birth, Note, Remedy
 from overflowscope.studies.trace import enclosures
+from overflowscope.studies.trace.accounts import Diagnosis, gravest, telling
 from overflowscope.studies.trace.birth import DIVISIONS, LOGARITHMS, Path
-from overflowscope.studies.trace.events import EXPONENTIALS, Found, largest_argument
+from overflowscope.studies.trace.events import EXPONENTIALS, largest_argument
 from overflowscope.studies.trace.feeds import elementwise, places
 from overflowscope.studies.trace.history import History, Seen, unknown
-from overflowscope.studies.trace.wording import NOUNS, against, exactly, formula, number, operand, where
+from overflowscope.studies.trace.wording import against, digits, exactly, formula, number, operand, where
 
 SHOWN = 4
 """Descendants that a verdict names."""
@@ -40,26 +44,115 @@ def _at_pole(seen: Seen, place: tuple[int, ...]) -> bool:
     return seen.name == "log1p" and operand(seen, 0, place) == -1
 
 
-def birth(history: History, path: Path, absorbed: list[Found], word: str, remedy: str) -> Birth | None:
-    """What began it; ``word`` is what an input is called, ``remedy`` the last part of the verdict."""
+def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Remedy]) -> tuple[Birth | None, str]:
+    """The birth, None where nothing was born wrong, and the sentence on all."""
+    history, path = diagnosis.history, diagnosis.failing
+    enough = _enough(diagnosis, remedies)
     if path.first is None:
-        return None
+        return None, _without_birth(diagnosis, notes, enough)
     seen = history.steps[path.first - 1]
     place = places(path.born[path.first])[0]
     value, limit = _measured(seen, place)
     source = seen.step.place
-    began = f"step {seen.number}, {seen.name}: {_began(history, seen, place, absorbed, word)}"
-    said = "; ".join([began, *_spread(history, path, seen)]) + f". {remedy}"
-    return Birth(
+    began = f"step {seen.number}, {seen.name}: {_began(diagnosis, seen, place)}"
+    said = ". ".join(["; ".join([began, *_spread(history, path, seen)]), *enough]) + "."
+    born = Birth(
         step=seen.number,
         operation=seen.name,
         kind=kind(seen, place),
         index=place,
         value=value,
         limit=limit,
-        source=None if source is None else f"{source.file}:{source.line}",
+        source=None if source is None else str(source),
         verdict=said,
     )
+    return born, said
+
+
+def other_way(taken: str, note: Any) -> str:
+    """A decision that exact values would have made otherwise."""
+    return (
+        f"{taken} is {note.computed}, and with exact values it would be {note.exact}: the code would go the other way"
+    )
+
+
+def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy]) -> list[str]:
+    """The last sentences: which change is enough, or that none of those tried is."""
+    said = _beyond_format(diagnosis)
+    clean = [r for r in remedies if r.clean]
+    if clean:
+        return [*said, f"{clean[0].sentence} is enough"]
+    if said:
+        return said
+    history = diagnosis.history
+    if all(enclosures.undefined(history.exact[place]) for place in places(history.wrong)) and history.wrong.any():
+        return ["The exact result is undefined there too: no other way of computing it has a value"]
+    return [f"Nothing that was tried is enough: {', '.join(r.formula for r in remedies)}"] if remedies else []
+
+
+def _beyond_format(diagnosis: Diagnosis) -> list[str]:
+    """Of results that the format cannot hold."""
+    history = diagnosis.history
+    for place in places(history.wrong):
+        size = abs(enclosures.approximately(history.exact[place]))
+        if size > history.fmt.largest:
+            wider = next((f for f in FORMATS.values() if f.name in ("float32", "float64") and size <= f.largest), None)
+            text = f"The result itself, {digits(history.exact[place])}, is beyond {history.fmt.name}"
+            return [text + (f": {wider.name} holds it" if wider else ", and beyond float64: keep its logarithm")]
+    return []
+
+
+def _without_birth(diagnosis: Diagnosis, notes: Sequence[Note], enough: list[str]) -> str:
+    history, losing = diagnosis.history, diagnosis.losing
+    said = [note.text for note in notes]
+    if losing.first is not None and history.inaccurate.any():
+        said = [_lost(diagnosis), *enough, *said]
+    elif history.wrong.any():
+        said = [_given(history), *said]
+    elif any(unknown(e) for e in history.exact.ravel().tolist()):
+        said = ["Nothing can be said of the result, for its exact values are not enclosed", *said]
+    elif not notes:
+        said = ["Nothing went wrong: every result is right to at least half of its bits"]
+    near = [event.text for step in diagnosis.steps for event in step.events if event.kind == "latent"]
+    return ". ".join(t[0].upper() + t[1:] if i else t for i, t in enumerate([*said, *near[:1]])) + "."
+
+
+def _given(history: History) -> str:
+    """Of nan and infinities that came in."""
+    first = places(history.wrong)[0]
+    value = number(float(history.result[first]))
+    return f"The result is {value} for what the input holds: nan, or infinities without a limit; no step made it"
+
+
+def _lost(diagnosis: Diagnosis) -> str:
+    """Of the step that lost more than half of the bits."""
+    history, path = diagnosis.history, diagnosis.losing
+    assert path.first is not None
+    seen = history.steps[path.first - 1]
+    place = telling(diagnosis, seen)
+    assert place is not None
+    worst = history.errors.max(initial=0.0, where=history.inaccurate)
+    bits = min(float(np.log2(1 + worst)), history.fmt.precision)
+    exact = exactly(seen, place)
+    came = f"{formula(seen, place)}{where(seen, place)} gives {number(float(seen.result[place]))} where it is {exact}"
+    kinds = [f for f, no_harm in diagnosis.events(seen) if not no_harm]
+    how = ""
+    if any(f.kind == "cancellation" for f in kinds):
+        how = ": it cancels, and what is left are the rounding errors of its operands"
+    elif any(f.kind == "absorption" for f in kinds):
+        how = ": it absorbs small addends"
+    elif (before := _absorbing(diagnosis)) is not None:
+        how = f": step {before.number}, {before.name}, had rounded away what it depends on"
+    what = f"{bits:.0f} of {history.fmt.precision} bits of the result are lost"
+    return f"step {seen.number}, {seen.name}: {came}{how}; {what}"
+
+
+def _absorbing(diagnosis: Diagnosis) -> Seen | None:
+    """The first step that absorbed, or went below the normal range, to the harm of the result."""
+    for seen in diagnosis.history.steps:
+        if any(f.kind in ("absorption", "subnormal") and not no_harm for f, no_harm in diagnosis.events(seen)):
+            return seen
+    return None
 
 
 def _measured(seen: Seen, place: tuple[int, ...]) -> tuple[float | None, float | None]:
@@ -78,19 +171,22 @@ def _measured(seen: Seen, place: tuple[int, ...]) -> tuple[float | None, float |
     return None, None
 
 
-def _began(history: History, seen: Seen, place: tuple[int, ...], absorbed: list[Found], word: str) -> str:
+def _began(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
+    history, word = diagnosis.history, diagnosis.word
     born, fmt, at = kind(seen, place), seen.fmt, where(seen, place)
     if seen.name in EXPONENTIALS and born in ("overflow", "underflow"):
         value, limit = _measured(seen, place)
-        assert value is not None and limit is not None
+        assert value is not None
+        assert limit is not None
         called = word if _is_input(seen) else "argument"
         if born == "overflow":
-            return f"{called} {against(value, limit)}{at} is above {limit:.6g}, the largest {fmt.name} {seen.name} can take"
+            most = f"the largest {fmt.name} {seen.name} can take"
+            return f"{called} {against(value, limit)}{at} is above {limit:.6g}, {most}"
         return f"{called} {against(value, limit)}{at} is below {limit:.5g}, where {fmt.name} {seen.name} rounds to 0"
     if born == "overflow":
-        return _too_large(seen, place) + _beyond_format(history, seen, place)
+        return _too_large(seen, place)
     if born == "underflow":
-        return _too_small(seen, place, absorbed)
+        return _too_small(diagnosis, seen, place)
     if born == "divide":
         return f"{formula(seen, place)}{at} is {number(float(seen.result[place]))}: {_zero(history, seen, place)}"
     return _without_value(history, seen, place)
@@ -115,21 +211,19 @@ def _too_large(seen: Seen, place: tuple[int, ...]) -> str:
     return f"{what}{at} is {value}, above {most}"
 
 
-def _beyond_format(history: History, seen: Seen, place: tuple[int, ...]) -> str:
-    """Where the result itself cannot be held."""
-    return ""
-
-
-def _too_small(seen: Seen, place: tuple[int, ...], absorbed: list[Found]) -> str:
+def _too_small(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
     local, at, fmt = seen.local[place], where(seen, place), seen.fmt
     exact = exactly(seen, place)
     if enclosures.nonzero(local):
         own = exactly(seen, place, local=True)
-        return f"{formula(seen, place)}{at} is {own}, below {number(fmt.smallest)}, the smallest {fmt.name}, and becomes 0"
+        least = f"{number(fmt.smallest)}, the smallest {fmt.name}"
+        return f"{formula(seen, place)}{at} is {own}, below {least}, and becomes 0"
     how = f"{formula(seen, place)}{at} is 0 where the exact value is {exact}"
-    how += ": everything cancels" if seen.name in ("add", "subtract", "sum", "mean") else ", for its argument was rounded"
-    if absorbed:
-        first = absorbed[0].seen
+    how += (
+        ": everything cancels" if seen.name in ("add", "subtract", "sum", "mean") else ", for its argument was rounded"
+    )
+    first = _absorbing(diagnosis)
+    if first is not None and first is not seen:
         how += f", because step {first.number}, {first.name}, had absorbed what was added"
     return how
 
@@ -178,14 +272,5 @@ def _spread(history: History, path: Path, first: Seen) -> list[str]:
 
 
 def _became(seen: Seen, path: Path) -> str:
-    mask = path.failing[seen.number]
-    for grave in (np.isnan(seen.result), np.isinf(seen.result), mask):
-        if (mask & grave).any():
-            place = places(mask & grave)[0]
-            break
+    place = gravest(seen, path.failing[seen.number])
     return f"{formula(seen, place)} becomes {number(float(seen.result[place]))} at step {seen.number}"
-
-
-def reduction(seen: Seen) -> str:
-    """Its name as a noun."""
-    return NOUNS.get(seen.name, seen.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,14 @@ from overflowscope.studies.trace.feeds import elementwise
 from overflowscope.studies.trace.history import Seen
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/", "floor_divide": "//"}
-NOUNS = {"sum": "sum", "prod": "product", "mean": "mean", "var": "variance", "std": "standard deviation", "max": "maximum"}
+NOUNS = {
+    "sum": "sum",
+    "prod": "product",
+    "mean": "mean",
+    "var": "variance",
+    "std": "standard deviation",
+    "max": "maximum",
+}
 NOUNS |= {"min": "minimum", "matmul": "matrix product", "dot": "product", "cumsum": "running sum", "amax": "maximum"}
 
 
@@ -33,7 +41,12 @@ def against(x: float, limit: float) -> str:
 
 def exactly(seen: Seen, place: tuple[int, ...], local: bool = False) -> str:
     """The exact value, or that of this step alone, to six digits; of any size."""
-    text, state = enclosures.text((seen.local if local else seen.exact)[place])
+    return digits((seen.local if local else seen.exact)[place])
+
+
+def digits(element: Any) -> str:
+    """An exact value to six digits; of any size."""
+    text, state = enclosures.text(element)
     if text is None:
         return state
     mantissa, e, power = text.partition("e")
@@ -63,7 +76,7 @@ def formula(seen: Seen, place: tuple[int, ...]) -> str:
     if name in SIGNS and len(given) == 2:
         apart = " " if name in ("add", "subtract") or not all(map(_short, given)) or name == "multiply" else ""
         return f"{number(given[0])}{apart}{SIGNS[name]}{apart}{number(given[1])}"
-    if name == "power" and given[1:] == [2.0] or name == "square":
+    if (name == "power" and given[1:] == [2.0]) or name == "square":
         return f"{number(given[0])} squared"
     if name == "power" and len(given) == 2:
         return f"{number(given[0])}**{number(given[1])}"
