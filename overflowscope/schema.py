@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from overflowscope.records import Exact, Report
+from overflowscope.records.trace import Trace
 
 NONFINITE = ["nan", "inf", "-inf"]
 
@@ -22,7 +23,12 @@ def exact() -> dict[str, Any]:
     return _document("exact", Exact)
 
 
-SCHEMAS = {"compare": compare, "exact": exact}
+def trace() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope trace --json``."""
+    return _document("trace", Trace)
+
+
+SCHEMAS = {"compare": compare, "exact": exact, "trace": trace}
 
 
 def _document(command: str, record: Any) -> dict[str, Any]:
@@ -41,7 +47,7 @@ def _of(kind: Any) -> dict[str, Any]:
         about = (kind.__doc__ or "").strip()
         properties = {name: _of(hints[name]) for name in names}
         return {"type": "object", "description": about, "properties": properties, "required": names}
-    plain = {str: {"type": "string"}, int: {"type": "integer"}, type(None): {"type": "null"}}
+    plain = {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}, type(None): {"type": "null"}}
     if kind in plain:
         return dict(plain[kind])
     if kind is float:

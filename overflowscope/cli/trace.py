@@ -13,7 +13,8 @@ from overflowscope.cli._options import Whole, chosen_form, common
 from overflowscope.errors import InputError
 
 if TYPE_CHECKING:
-    from overflowscope.studies.trace import Request
+    from overflowscope.formats import Format
+    from overflowscope.studies.trace import Formulated, Own, Request
 
 
 @click.command("trace")
@@ -83,36 +84,18 @@ def command(
 
 
 def _request(asked: dict[str, Any]) -> Request:
-    from overflowscope import cases, catalogue, implementations
+    from overflowscope import cases
     from overflowscope.studies.trace import Request
 
     if len(asked["scale"]) > 1:
         raise InputError("trace takes one --scale", hint="compare says at which of several each formulation fails")
-    spec = asked["function"]
-    if spec is None:
-        for option in ("per_row", "arguments"):
-            if asked[option]:
-                name = "--per-row" if option == "per_row" else "--arg"
-                raise InputError(f"{name} goes with a --function, and none was named")
-    else:
-        for option in ("operation", "formulation", "compute"):
-            if asked[option] is not None:
-                name = "op" if option == "operation" else option
-                raise InputError(f"--{name} and --function are two answers to one question", hint="leave one out")
-    operation = catalogue.named((asked["operation"] or "softmax").replace("-", "_")) if spec is None else None
-    compute = asked["compute"]
     fmt = cases.chosen_formats([asked["dtype"] or "float32"])[0]
+    subject = _formulated(asked) if asked["function"] is None else _own(asked, fmt)
     return Request(
         source=source({**asked, "dtypes": (fmt.name,)}),
+        subject=subject,
         fmt=fmt,
-        operation=operation,
-        formulation=None if operation is None else operation.named((asked["formulation"] or "naive").replace("-", "_")),
-        spec=spec,
-        function=None if spec is None else implementations.load(spec),
-        arguments=_arguments(asked["arguments"], asked["max_bytes"]),
-        per_row=asked["per_row"],
         row=asked["row"],
-        compute=None if compute is None else cases.chosen_formats([compute])[0],
         model=cases.chosen_model(asked["arithmetic"], asked["sum_order"], asked["accumulator"]),
         scale=asked["scale"][0],
         shift=asked["shift"],
@@ -122,8 +105,38 @@ def _request(asked: dict[str, Any]) -> Request:
     )
 
 
-def _arguments(given: tuple[str, ...], limit: int | None) -> dict[str, Any]:
-    """Arrays by the names of the parameters. Raises InputError."""
+def _formulated(asked: dict[str, Any]) -> Formulated:
+    from overflowscope import cases, catalogue
+    from overflowscope.studies.trace import Formulated
+
+    for option in ("per_row", "arguments"):
+        if asked[option]:
+            name = "--per-row" if option == "per_row" else "--arg"
+            raise InputError(f"{name} goes with a --function, and none was named")
+    operation = catalogue.named((asked["operation"] or "softmax").replace("-", "_"))
+    formulation = operation.named((asked["formulation"] or "naive").replace("-", "_"))
+    compute = asked["compute"]
+    return Formulated(operation, formulation, None if compute is None else cases.chosen_formats([compute])[0])
+
+
+def _own(asked: dict[str, Any], fmt: Format) -> Own:
+    from overflowscope import implementations
+    from overflowscope.studies.trace import Own
+
+    spec = asked["function"]
+    for option in ("operation", "formulation", "compute", "labels_file"):
+        if asked[option] is not None:
+            name = {"operation": "op", "labels_file": "labels"}.get(option, option)
+            hint = "--arg NAME=FILE gives a function its labels" if name == "labels" else "leave one out"
+            raise InputError(f"--{name} is not for a --function", hint=hint)
+    arguments = _arguments(asked["arguments"], fmt, asked["max_bytes"])
+    return Own(spec, implementations.load(spec), arguments, asked["per_row"])
+
+
+def _arguments(given: tuple[str, ...], fmt: Format, limit: int | None) -> dict[str, Any]:
+    """Arrays by the names of the parameters, floats rounded to the format. Raises InputError."""
+    from overflowscope.evaluate import to_array
+    from overflowscope.formats import round_to
     from overflowscope.reading import MAX_BYTES, read_array
 
     found: dict[str, Any] = {}
@@ -133,5 +146,6 @@ def _arguments(given: tuple[str, ...], limit: int | None) -> dict[str, Any]:
             raise InputError(f"--arg {text!r} is no NAME=FILE", hint="--arg mask=mask.npy gives the parameter mask")
         if name in found:
             raise InputError(f"--arg {name} was given twice")
-        found[name] = read_array(file, max_bytes=limit or MAX_BYTES)
+        values = read_array(file, max_bytes=limit or MAX_BYTES)
+        found[name] = to_array(round_to(values, fmt), fmt) if values.dtype.kind == "f" else values
     return found

@@ -66,9 +66,12 @@ def exact(step: Step) -> str:
 
 
 def digits(text: str) -> str:
-    """A number of many decimal digits, with an exponent of any size, to six of them."""
+    """A number of many decimal digits, with an exponent of any size, to six of them; as Python writes its own."""
     mantissa, e, power = text.partition("e")
-    return f"{float(mantissa):.6g}{e}{power}" if e else f"{float(text):.6g}"
+    if not e or abs(int(power)) < 300:
+        return f"{float(text):.6g}"
+    rounded = f"{float(mantissa):.6g}"
+    return f"{rounded}e{power if power.startswith('-') else f'+{power}'}"
 
 
 def ulps(step: Step) -> str:
@@ -125,8 +128,10 @@ def remarks(found: Trace) -> list[str]:
 
 
 def tried(found: Trace) -> list[str]:
-    """A line for each remedy."""
-    return [f"{r.formula}: {r.found}" for r in found.remedies]
+    """What was enough, and what was not."""
+    enough = [r.formula for r in found.remedies if r.clean]
+    failed = [f"{r.formula} ({r.found})" for r in found.remedies if not r.clean]
+    return [f"{what}: {'; '.join(some)}" for what, some in (("enough", enough), ("not enough", failed)) if some]
 
 
 def style(found: Trace, step: Step) -> str:

@@ -76,8 +76,8 @@ def _closing(found: Trace, look: Look) -> list[Text]:
         lines += _item(said, look)
     if found.remedies:
         lines.append(Text("tried on this input:"))
-        for remedy, said in zip(found.remedies, tried(found), strict=True):
-            lines += [Text("  ") + part for part in _item(said, look, 2, "green" if remedy.clean else "")]
+        for said in tried(found):
+            lines += [Text("  ") + part for part in _item(said, look, 2, "green" if said.startswith("enough") else "")]
     weight = "bold red" if found.birth else "bold"
     lines += [Text("")] if len(lines) > 1 else []
     return [*lines, *(Text(part, style=weight) for part in _wrapped(found.verdict, look.width))]

@@ -16,13 +16,12 @@ from overflowscope.errors import InputError
 from overflowscope.inputs import of_arrays
 from overflowscope.records.trace import SCHEMA, Note, Remedy, Trace, Traced
 from overflowscope.rows import check_numbers
-from overflowscope.studies.trace import accounts, birth, function, operation, verdict
+from overflowscope.studies.trace import accounts, birth, catalogued, function, operation, remedies, verdict
 from overflowscope.studies.trace.accounts import Diagnosis
 from overflowscope.studies.trace.calculation import Calculation
 from overflowscope.studies.trace.history import History, history
-from overflowscope.studies.trace.remedies import of_formats, of_rows
 from overflowscope.studies.trace.request import Formulated, Own, Request
-from overflowscope.studies.trace.rewrites import rewritten
+from overflowscope.studies.trace.rewrites import of_steps, rewritten
 
 __all__ = ["Formulated", "Own", "Request", "run", "trace"]
 
@@ -96,16 +95,16 @@ def run(request: Request) -> Trace:
     if isinstance(subject, Own):
         calculation, row, alone = function.calculation(request, subject)
     else:
-        row = operation.chosen_row(request, subject)
-        calculation, alone = operation.calculation(request, subject, row), None
+        row, alone = operation.chosen_row(request, subject)
+        calculation = operation.calculation(request, subject, row)
     recording, result, inputs = _recorded(calculation)
     taken = history(recording.steps, result, request.fmt, len(recording.steps))
     diagnosis = Diagnosis(
-        taken, birth.nonfinite_path(taken), birth.loss_path(taken), _names(subject, len(inputs)), calculation.word
+        taken, birth.failures(taken), birth.losses(taken), _names(subject, len(inputs)), calculation.word
     )
     notes = tuple(_note(taken, note) for note in recording.notes)
-    remedies = tuple(_tried(calculation, taken, inputs)) if diagnosis.wrong else ()
-    born, said = verdict.verdict(diagnosis, notes, remedies)
+    tried = tuple(_tried(request, row or 0, calculation, taken, inputs)) if diagnosis.wrong else ()
+    born, said = verdict.verdict(diagnosis, notes, tried)
     return Trace(
         schema=SCHEMA,
         version=__version__,
@@ -125,7 +124,7 @@ def run(request: Request) -> Trace:
         notes=notes,
         birth=born,
         verdict=said,
-        remedies=remedies,
+        remedies=tried,
     )
 
 
@@ -150,15 +149,34 @@ def _recorded(calculation: Calculation) -> tuple[Recording, RecordedArray, dict[
     return recording, result, given
 
 
-def _tried(calculation: Calculation, taken: History, inputs: Mapping[int, Any]) -> Iterator[Remedy]:
-    """In order of simplicity."""
-    tried = list(of_rows(calculation, taken))
-    yield from (r for r in tried if r.name.startswith("shift"))
+def _tried(
+    request: Request, row: int, calculation: Calculation, taken: History, inputs: Mapping[int, Any]
+) -> Iterator[Remedy]:
+    """In order of simplicity: of the input, of a line, of the format, of the formulation, of the size of the logits."""
+    subject = request.subject
+    of_input = list(remedies.of_rows(calculation, taken))
+    yield from (r for r in of_input if r.name.startswith("shift"))
     if calculation.model is None:
         yield from rewritten(taken, inputs)
-    yield from (r for r in tried if r.name == "centre")
-    yield from of_formats(calculation, taken)
-    yield from (r for r in tried if r.name.startswith("scale"))
+    yield from (r for r in of_input if r.name == "centre")
+    wider = list(remedies.of_formats(calculation, taken))
+    yield from wider
+    if calculation.model is None and isinstance(subject, Own):
+        yield from of_steps(taken, inputs, [r.name for r in wider if r.clean])
+    yield from (r for r in of_input if r.name.startswith("scale"))
+    if isinstance(subject, Formulated):
+        labels = operation.labels(request, subject, row)
+        yield from catalogued.formulations(calculation, taken, subject.operation, labels, subject.formulation)
+    elif (found := catalogued.resembled(calculation, taken, subject.arguments)) is not None:
+        yield from catalogued.formulations(calculation, taken, *found, None)
+    yield from remedies.of_scales(calculation, lambda c: _clean(request, c))
+
+
+def _clean(request: Request, calculation: Calculation) -> bool:
+    """Whether a calculation goes well, by its own exact values."""
+    recording, result, _ = _recorded(calculation)
+    taken = history(recording.steps, result, request.fmt, len(recording.steps))
+    return not taken.wrong.any() and not taken.inaccurate.any()
 
 
 def _names(subject: Formulated | Own, count: int) -> list[str]:

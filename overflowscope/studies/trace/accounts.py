@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+import overflowscope
 from overflowscope.arithmetic.recorded_array import CONSTANT
 from overflowscope.arithmetic.recording import Place
 from overflowscope.records.trace import Element, Event, Operand, Source, Step, Ulps
 from overflowscope.studies.trace import enclosures
-from overflowscope.studies.trace.birth import Path
+from overflowscope.studies.trace.birth import Chain
 from overflowscope.studies.trace.events import Found, found, harmless, largest_argument
 from overflowscope.studies.trace.feeds import Mask, places
 from overflowscope.studies.trace.history import History, Origins, Seen
 from overflowscope.studies.trace.wording import against, number, where
 
+PACKAGE = os.path.dirname(os.path.abspath(overflowscope.__file__)) + os.sep
 MOST_SOURCES = 4
 """Steps that an operand is said to be made of: of numbers assembled from more the first ones are named."""
 
@@ -27,8 +30,8 @@ class Diagnosis:
     """A history, what went wrong in it, and what its inputs are called, by their numbers."""
 
     history: History
-    failing: Path
-    losing: Path
+    failing: Chain
+    losing: Chain
     names: Sequence[str]
     word: str
 
@@ -54,7 +57,16 @@ def result_steps(history: History) -> list[int]:
 
 
 def source(place: Place | None) -> Source | None:
-    return None if place is None else Source(file=place.file, line=place.line, function=place.function, text=place.text)
+    """A line of a person's code, its file as it is known from here; None of the catalogue's own."""
+    if place is None or place.file.startswith(PACKAGE):
+        return None
+    return Source(file=shortened(place.file), line=place.line, function=place.function, text=place.text)
+
+
+def shortened(file: str) -> str:
+    """Relative to the working directory where it lies below it; else as it is."""
+    folder = os.getcwd() + os.sep
+    return file.removeprefix(folder)
 
 
 def telling(diagnosis: Diagnosis, seen: Seen) -> tuple[int, ...] | None:

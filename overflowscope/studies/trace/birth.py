@@ -20,7 +20,7 @@ MULTIPLYING = DIVISIONS | {"multiply", "power", "float_power", "matmul", "dot", 
 
 
 @dataclass
-class Path:
+class Chain:
     """How a failure came about: of each step (by its number) what of its result is part of it, and what began there.
 
     ``born`` marks elements for which no operand is to blame; ``first`` is the earliest step with such, None where
@@ -36,18 +36,18 @@ class Path:
         return min(self.born, default=None)
 
 
-def nonfinite_path(history: History) -> Path:
+def failures(history: History) -> Chain:
     """Of infinities, nan and wrong zeros in the result, through the infinities, nan and wrong zeros before them."""
     return _walk(history, history.wrong, _to_blame)
 
 
-def loss_path(history: History) -> Path:
+def losses(history: History) -> Chain:
     """Of results that have lost more than half of their bits, through the operands that had lost as many."""
     return _walk(history, history.inaccurate, _inaccurate)
 
 
-def _walk(history: History, wrong: Mask, causes: object) -> Path:
-    path = Path()
+def _walk(history: History, wrong: Mask, causes: object) -> Chain:
+    path = Chain()
     for seen, mask in history.makers(history.origins, wrong):
         _add(path.failing, seen, mask)
     edges: dict[int, list[tuple[Seen, Mask]]] = {}
@@ -77,7 +77,7 @@ def _add(masks: dict[int, Mask], seen: Seen, mask: Mask) -> None:
     masks[seen.number] = mask if known is None else np.asarray(known | mask)
 
 
-def _descend(path: Path, edges: dict[int, list[tuple[Seen, Mask]]]) -> None:
+def _descend(path: Chain, edges: dict[int, list[tuple[Seen, Mask]]]) -> None:
     """Forward again, from the birth."""
     if path.first is None:
         return

@@ -105,7 +105,7 @@ def off(x: float, e: Element, fmt: Format) -> float:
         return np.inf
     exact = middle(e)
     unit = exponent(exact, fmt)
-    if e[0] != e[1] and _size(mpf_sub(e[1], e[0], 30, "u"), unit + 1) > NARROW:
+    if _wide(e, fmt):
         return np.nan
     return _size(mpf_sub(from_float(x), exact, BITS, "n"), unit)
 
@@ -128,18 +128,23 @@ def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float 
         apart = mpf_sub(middle(local), middle(exact), BITS, "n")
         inherited = 0.0 if same(exact, local) else _size(apart, unit)
         added = np.inf if not np.isfinite(x) else _size(mpf_sub(from_float(x), middle(local), BITS, "n"), unit)
-    undecided = _wide(exact, unit) or _wide(local, unit)
+    undecided = _wide(exact, fmt) or _wide(local, fmt)
     return tuple(  # type: ignore[return-value]
         None if v != v or (undecided and np.isfinite(v)) else v for v in (total, inherited, added)
     )
 
 
-def _wide(e: Element, unit: int | None) -> bool:
+def _wide(e: Element, fmt: Format) -> bool:
+    """Whether an enclosure is too wide to measure errors against; beyond the largest number by its own ulp."""
     if undefined(e) or infinite(e) is not None:
         return False
     if not bounded(e):
         return True
-    return unit is not None and e[0] != e[1] and _size(mpf_sub(e[1], e[0], 30, "u"), unit + 1) > NARROW
+    if e[0] == e[1]:
+        return False
+    exact = middle(e)
+    unit = max(exponent(exact, fmt), int(exact[2] + exact[3]) - fmt.precision)
+    return _size(mpf_sub(e[1], e[0], 30, "u"), unit + 1) > NARROW
 
 
 def _size(x: Raw, unit: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from overflowscope.arithmetic.extended import is_point
 from overflowscope.formats import Floats, Format
 from overflowscope.studies.trace import enclosures
-from overflowscope.studies.trace.birth import ADDITIVE, DIVISIONS, LOGARITHMS, Path
+from overflowscope.studies.trace.birth import ADDITIVE, DIVISIONS, LOGARITHMS, Chain
 from overflowscope.studies.trace.feeds import Mask, places
 from overflowscope.studies.trace.history import History, Seen
 
@@ -57,7 +57,7 @@ def found(seen: Seen) -> Iterator[Found]:
         yield from _some("latent", seen, _latent(seen))
 
 
-def harmless(event: Found, history: History, failing: Path, losing: Path) -> bool:
+def harmless(event: Found, history: History, failing: Chain, losing: Chain) -> bool:
     """Whether the result is no worse for it.
 
     It does harm where it is part of how a failure or a great loss of bits came about. Absorbed addends and bits lost
@@ -76,7 +76,7 @@ def harmless(event: Found, history: History, failing: Path, losing: Path) -> boo
     return not any(p is not None and (p & mask).any() for p in (*parts, before))
 
 
-def _ancestors(history: History, failing: Path, losing: Path) -> dict[int, Mask]:
+def _ancestors(history: History, failing: Chain, losing: Chain) -> dict[int, Mask]:
     """All that what was born wrong was made of, by the steps that made it."""
     known: dict[int, Mask] = {}
     for path in (failing, losing):

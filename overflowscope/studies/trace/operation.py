@@ -14,25 +14,29 @@ from overflowscope.studies.trace.calculation import Calculation
 from overflowscope.studies.trace.request import Formulated, Request
 
 
-def chosen_row(request: Request, subject: Formulated) -> int:
-    """The row that was asked for, else the first whose result is wrong, else the first. Raises InputError."""
+def chosen_row(request: Request, subject: Formulated) -> tuple[int, str | None]:
+    """The row that was asked for, else the first whose result is wrong, else the first; and why it is that one.
+
+    Raises InputError.
+    """
     ignored = _ignored(request, subject)
     if ignored is not None:
         count_labelled(request.source, ignored)
     if request.row is not None:
         if not len(request.rows(range(request.row, request.row + 1), ignored).numbers):
             raise InputError(f"row {request.row:,} has the label {ignored}, which is ignored")
-        return request.row
+        return request.row, None
     first = None
     for numbers in blocks(request.source):
         rows = request.rows(numbers, ignored)
         if first is None and len(rows.numbers):
             first = int(rows.numbers[0])
         if _wrong(request, subject, rows):
-            return _first(request, subject, rows)
+            found = _first(request, subject, rows)
+            return found, f"row {found:,} is the first of {request.source.count:,} that goes wrong"
     if first is None:
         raise InputError(f"every row has the label {ignored}, which is ignored", source=request.source.name)
-    return first
+    return first, f"none of the {request.source.count:,} rows goes wrong: row {first:,} is shown"
 
 
 def calculation(request: Request, subject: Formulated, row: int) -> Calculation:
@@ -43,6 +47,11 @@ def calculation(request: Request, subject: Formulated, row: int) -> Calculation:
         return subject.formulation.function(xp, *subject.operation.arguments(x, rows.labels))
 
     return Calculation(run, rows.logits, request.fmt, subject.compute, request.model, "logit")
+
+
+def labels(request: Request, subject: Formulated, row: int) -> Any:
+    """Of that row, (1,); None where the operation takes none."""
+    return request.rows(range(row, row + 1), _ignored(request, subject)).labels
 
 
 def _ignored(request: Request, subject: Formulated) -> int | None:

@@ -19,6 +19,10 @@ from overflowscope.studies.trace.history import History, lost
 Change = Callable[[Any, Any, Callable[[Any], Any]], Any]
 
 
+SMALL = 2**10
+"""Numbers that are traced anew, smaller, several times."""
+
+
 def _top(xp: Any, x: Any) -> Any:
     return xp.max(x, axis=-1, keepdims=True)
 
@@ -125,3 +129,19 @@ def of_formats(calculation: Calculation, history: History) -> Iterator[Remedy]:
 
 def _is_wider(wider: Format, compute: Format | None) -> bool:
     return compute is None or (wider.holds(compute) and wider is not compute)
+
+
+def of_scales(calculation: Calculation, clean: Callable[[Calculation], bool]) -> Iterator[Remedy]:
+    """Smaller numbers: the largest factor of two digits with which it goes well, found by halving.
+
+    Not for many numbers, for each try traces them anew, and not where the result may not depend on their size.
+    """
+    if calculation.x.size > SMALL or not np.isfinite(calculation.x).all():
+        return
+    low, high = 0, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if clean(calculation.scaled(middle / 100)) else (low, middle)
+    sentence = f"Making the {calculation.word}s smaller, {low / 100:g} times as large,"
+    found = "clean" if low else "none of 0.01 to 0.99 is clean"
+    yield Remedy(name="smaller", sentence=sentence, formula=f"f({low / 100:g} x)", clean=bool(low), found=found)

@@ -5,12 +5,13 @@ A guess is a guess: each is run on this input and held against the exact values,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from overflowscope.formats import FORMATS
 from overflowscope.records.trace import Remedy
 from overflowscope.studies.trace.history import History, Seen
 from overflowscope.studies.trace.remedies import attempt
@@ -27,6 +28,7 @@ class Rewrite:
     better: str
     worse: str
     find: Finder
+    called: str = "Writing"
 
 
 def rewritten(history: History, inputs: Mapping[int, Any]) -> Iterator[Remedy]:
@@ -35,7 +37,20 @@ def rewritten(history: History, inputs: Mapping[int, Any]) -> Iterator[Remedy]:
         formulas = rewrite.find(history)
         if formulas:
             text = f"{rewrite.better} for {rewrite.worse}"
-            yield attempt(rewrite.name, f"Writing {text}", text, Replay(history, inputs, formulas).run, history)
+            yield attempt(
+                rewrite.name, f"{rewrite.called} {text}", text, Replay(history, inputs, formulas).run, history
+            )
+
+
+def of_steps(history: History, inputs: Mapping[int, Any], but: Sequence[str]) -> Iterator[Remedy]:
+    """Every step in a wider format, whatever the code casts its numbers to; ``but`` in formats that were enough so."""
+    narrowest = min((s.fmt for s in history.steps), key=lambda f: (f.precision, f.emax), default=history.fmt)
+    for name in ("float32", "float64"):
+        wide = FORMATS[name]
+        if wide.holds(narrowest) and wide is not narrowest and name not in but:
+            text = f"Computing every step in {name} and rounding once"
+            run = Replay(history, inputs, {}, wide).run
+            yield attempt(f"steps_in_{name}", text, f"every step in {name}", run, history)
 
 
 def _made(history: History, seen: Seen | None, which: int, *names: str) -> Seen | None:
@@ -329,7 +344,13 @@ def _variances(history: History) -> dict[int, Formula]:
 
 REWRITES = (
     Rewrite("shift_exps", "exp(z - max(z)), shifted by the maximum,", "exp(z)", _shifted_exps),
-    Rewrite("log_softmax", "z - max - log(sum(exp(z - max)))", "log(softmax(z))", _log_softmaxes),
+    Rewrite(
+        "log_softmax",
+        "z - max - log(sum(exp(z - max)))",
+        "log(softmax(z))",
+        _log_softmaxes,
+        "Giving the raw logits to a log-sum-exp loss,",
+    ),
     Rewrite("logsumexp", "max + log(sum(exp(z - max)))", "log(sum(exp(z)))", _logsumexps),
     Rewrite("logaddexp", "logaddexp(a, b)", "log(exp(a) + exp(b))", _logaddexps),
     Rewrite("log1p", "log1p(y)", "log(1 + y)", _log1ps),

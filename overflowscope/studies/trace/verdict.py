@@ -11,8 +11,8 @@ import numpy as np
 from overflowscope.formats import FORMATS
 from overflowscope.records.trace import Birth, Note, Remedy
 from overflowscope.studies.trace import enclosures
-from overflowscope.studies.trace.accounts import Diagnosis, gravest, telling
-from overflowscope.studies.trace.birth import DIVISIONS, LOGARITHMS, Path
+from overflowscope.studies.trace.accounts import Diagnosis, gravest, source, telling
+from overflowscope.studies.trace.birth import DIVISIONS, LOGARITHMS, Chain
 from overflowscope.studies.trace.events import EXPONENTIALS, largest_argument
 from overflowscope.studies.trace.feeds import elementwise, places
 from overflowscope.studies.trace.history import History, Seen, unknown
@@ -53,7 +53,7 @@ def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Reme
     seen = history.steps[path.first - 1]
     place = places(path.born[path.first])[0]
     value, limit = _measured(seen, place)
-    source = seen.step.place
+    line = source(seen.step.place)
     began = f"step {seen.number}, {seen.name}: {_began(diagnosis, seen, place)}"
     said = ". ".join(["; ".join([began, *_spread(history, path, seen)]), *enough]) + "."
     born = Birth(
@@ -63,7 +63,7 @@ def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Reme
         index=place,
         value=value,
         limit=limit,
-        source=None if source is None else str(source),
+        source=None if line is None else f"{line.file}:{line.line}",
         verdict=said,
     )
     return born, said
@@ -263,7 +263,7 @@ def _negative(history: History, seen: Seen, place: tuple[int, ...], value: float
     return f"{number(value)} is negative, and the exact result is {exact}"
 
 
-def _spread(history: History, path: Path, first: Seen) -> list[str]:
+def _spread(history: History, path: Chain, first: Seen) -> list[str]:
     """What became of it, step by step: the first ones, and the last."""
     numbers = sorted(path.descendants - {first.number})
     if len(numbers) > SHOWN:
@@ -271,6 +271,6 @@ def _spread(history: History, path: Path, first: Seen) -> list[str]:
     return [_became(history.steps[n - 1], path) for n in numbers]
 
 
-def _became(seen: Seen, path: Path) -> str:
+def _became(seen: Seen, path: Chain) -> str:
     place = gravest(seen, path.failing[seen.number])
     return f"{formula(seen, place)} becomes {number(float(seen.result[place]))} at step {seen.number}"

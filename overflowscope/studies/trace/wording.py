@@ -50,7 +50,9 @@ def digits(element: Any) -> str:
     if text is None:
         return state
     mantissa, e, power = text.partition("e")
-    return f"{float(mantissa):.6g}e{int(power):+03d}" if e else number(float(text))
+    if not e or abs(int(power)) < 300:
+        return number(float(text))
+    return f"{float(mantissa):.6g}e{int(power):+d}"
 
 
 def where(seen: Seen, place: tuple[int, ...]) -> str:
