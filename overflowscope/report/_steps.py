@@ -33,7 +33,7 @@ class Column:
 
 def what(step: Step) -> str:
     """What went wrong, harm in capitals; else how many inf or nan there are."""
-    said = [_event(e) for e in step.events]
+    said = [_event(e) for e in sorted(step.events, key=lambda e: e.harmless)]
     if not any(e.kind in ("overflow", "divide", "invalid") for e in step.events):
         said += [f"{count} {name}" for name, count in (("nan", step.nan), ("inf", step.inf)) if count]
     return ", ".join(said)

@@ -22,6 +22,10 @@ MOST = 48
 """Steps that a table shows; of more, those are left out in which nothing is to be seen."""
 
 
+LONG, ENOUGH, LEAST = "what went wrong", 28, 8
+"""The column that is cut where there is no room, and how wide it is then."""
+
+
 def notable(found: Trace) -> set[int]:
     """The numbers of the steps that are shown: all, or of more than MOST the first, the last and the telling ones."""
     if len(found.steps) <= MOST:
@@ -39,7 +43,7 @@ def notable(found: Trace) -> set[int]:
 
 def table(found: Trace, look: Look) -> str:
     """The steps in columns, under the lines of code that took them, and what there is to say."""
-    lines = _opening(found)
+    lines = _opening(found, look)
     shown = notable(found)
     steps = [s for s in found.steps if s.number in shown]
     columns, widths = _fitting(steps, look.width)
@@ -48,7 +52,7 @@ def table(found: Trace, look: Look) -> str:
     before = 0
     for (phase, source), block in groupby(steps, key=lambda s: (s.phase, s.source)):
         if phase == "backward" and before and found.steps[before - 1].phase == "forward":
-            lines.append(Text("backward, from the last step to the first", style="italic"))
+            lines.append(Text("backward, the last step first", style="italic"))
         if source is not None:
             lines.append(Text(_cut(line(source), look.width), style="dim"))
         for step in block:
@@ -61,13 +65,17 @@ def table(found: Trace, look: Look) -> str:
 
 def tree(found: Trace, look: Look) -> str:
     """The result at the root, what it was made of below it, the failure's path marked."""
-    lines = _opening(found)
+    lines = _opening(found, look)
     lines += [Text(_cut(text, look.width), style=how) for text, how in branches(found, look)]
     return _printed(lines + _closing(found, look), look)
 
 
-def _opening(found: Trace) -> list[Text]:
-    return [Text(heading(found), style="bold"), Text(of_input(found.input)), Text("")]
+def _opening(found: Trace, look: Look) -> list[Text]:
+    return [
+        *(Text(part, style="bold") for part in _wrapped(heading(found), look.width)),
+        *(Text(part) for part in _wrapped(of_input(found.input), look.width)),
+        Text(""),
+    ]
 
 
 def _closing(found: Trace, look: Look) -> list[Text]:
@@ -94,29 +102,37 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _row(cells: list[str], columns: list[Column], widths: list[int], style: str) -> Text:
     texts = []
-    for cell, column, width in zip(cells, columns, widths, strict=True):
+    for whole, column, width in zip(cells, columns, widths, strict=True):
+        cell = _cut(whole, width)
         pad = " " * (width - cell_len(cell))
         texts.append(pad + cell if column.right else cell + pad)
     return Text("  ".join(texts).rstrip(), style=style)
 
 
 def _fitting(steps: list[Step], width: int) -> tuple[list[Column], list[int]]:
-    """The columns that fit, dropped from the least important on; never those of rank 0."""
+    """The columns that fit, dropped from the least important on; never those of rank 0.
+
+    What went wrong is cut where there is no room: it stands in words below.
+    """
     kept = list(COLUMNS)
     widths = {c.title: max([len(c.title), *(cell_len(c.cell(s)) for s in steps)]) for c in COLUMNS}
+    long = widths[LONG]
+    widths[LONG] = min(long, ENOUGH)
     while sum(widths[c.title] + 2 for c in kept) - 2 > width and max(c.rank for c in kept):
         rank = max(c.rank for c in kept)
         kept = [c for c in kept if c.rank != rank]
+    room = width + 2 - sum(widths[c.title] + 2 for c in kept)
+    widths[LONG] = max(min(long, widths[LONG] + room), LEAST)
     return kept, [widths[c.title] for c in kept]
 
 
 def _cut(text: str, width: int) -> str:
-    """No longer than the terminal is wide."""
+    """No longer than that."""
     if cell_len(text) <= width:
         return text
     while cell_len(text) > width - 3:
         text = text[:-1]
-    return text + "..."
+    return text.rstrip(" ,") + "..."
 
 
 def _printed(lines: list[Text], look: Look) -> str:

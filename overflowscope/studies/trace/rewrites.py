@@ -36,10 +36,8 @@ def rewritten(history: History, inputs: Mapping[int, Any]) -> Iterator[Remedy]:
     for rewrite in REWRITES:
         formulas = rewrite.find(history)
         if formulas:
-            text = f"{rewrite.better} for {rewrite.worse}"
-            yield attempt(
-                rewrite.name, f"{rewrite.called} {text}", text, Replay(history, inputs, formulas).run, history
-            )
+            text, run = f"{rewrite.better} for {rewrite.worse}", Replay(history, inputs, formulas).run
+            yield attempt(rewrite.name, f"{rewrite.called} {text}", text, run, history)
 
 
 def of_steps(history: History, inputs: Mapping[int, Any], but: Sequence[str]) -> Iterator[Remedy]:

@@ -143,6 +143,8 @@ def _lost(diagnosis: Diagnosis) -> str:
         how = ": it absorbs small addends"
     elif (before := _absorbing(diagnosis)) is not None:
         how = f": step {before.number}, {before.name}, had rounded away what it depends on"
+    else:
+        how = ": it magnifies the rounding of its operands"
     what = f"{bits:.0f} of {history.fmt.precision} bits of the result are lost"
     return f"step {seen.number}, {seen.name}: {came}{how}; {what}"
 
