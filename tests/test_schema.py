@@ -32,7 +32,11 @@ def test_it_names_itself_and_its_documents(document: dict[str, Any]) -> None:
     made = schema.compare()
     assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert made["$id"] == made["properties"]["schema"]["const"] == document["schema"] == "overflowscope.compare/1"
-    assert list(schema.SCHEMAS.items()) == [("compare", schema.compare), ("exact", schema.exact)]
+    assert list(schema.SCHEMAS.items()) == [
+        ("compare", schema.compare),
+        ("exact", schema.exact),
+        ("trace", schema.trace),
+    ]
 
 
 def test_every_field_of_every_record_is_required() -> None:

@@ -65,7 +65,7 @@ def command(
       overflowscope trace --scale 1000
       overflowscope trace logits.npy --op cross_entropy --formulation shifted --dtype float16
       overflowscope trace logits.npy --function my.py:softmax --tree
-      overflowscope trace scores.npy --function my.py:attention --arg mask=mask.npy --arg v=values.npy
+      overflowscope trace logits.npy --function my.py:loss --arg labels=y.npy
     """
     from overflowscope.cli._output import look, opened, write
     from overflowscope.report._trace import FORMS

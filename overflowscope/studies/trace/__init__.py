@@ -89,6 +89,11 @@ def trace(
 
 def run(request: Request) -> Trace:
     """Trace it. Raises InputError."""
+    with np.errstate(all="ignore"):
+        return _run(request)
+
+
+def _run(request: Request) -> Trace:
     check_numbers((request.scale,), request.shift)
     request.check_row()
     subject = request.subject
@@ -130,22 +135,21 @@ def run(request: Request) -> Trace:
 
 def _recorded(calculation: Calculation) -> tuple[Recording, RecordedArray, dict[int, Any]]:
     """The run, its result, and its input arrays by their numbers."""
-    with np.errstate(all="ignore"):
-        xp, x = calculation.arrays()
-        recording = Recording(xp, Shadows(BITS))
-        given: dict[int, Any] = {}
-        asarray = recording.asarray
+    xp, x = calculation.arrays()
+    recording = Recording(xp, Shadows(BITS))
+    given: dict[int, Any] = {}
+    asarray = recording.asarray
 
-        def kept(values: Any) -> RecordedArray:
-            given[recording.inputs] = values.copy() if hasattr(values, "copy") else values
-            return asarray(values)
+    def kept(values: Any) -> RecordedArray:
+        given[recording.inputs] = values.copy() if hasattr(values, "copy") else values
+        return asarray(values)
 
-        recording.asarray = kept  # type: ignore[method-assign]
-        try:
-            result = calculation.run(recording, recording.asarray(x))
-        except Unrecordable as error:
-            where = None if error.place is None else str(error.place)
-            raise InputError(error.what, where=where, hint=error.hint) from None
+    recording.asarray = kept  # type: ignore[method-assign]
+    try:
+        result = calculation.run(recording, recording.asarray(x))
+    except Unrecordable as error:
+        where = None if error.place is None else str(error.place)
+        raise InputError(error.what, where=where, hint=error.hint) from None
     return recording, result, given
 
 

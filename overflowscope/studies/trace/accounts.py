@@ -38,7 +38,7 @@ class Diagnosis:
     @property
     def wrong(self) -> bool:
         """Whether there is something to remedy."""
-        return bool(self.history.wrong.any() or self.history.inaccurate.any())
+        return self.failing.first is not None or bool(self.history.inaccurate.any())
 
     @functools.cached_property
     def steps(self) -> tuple[Step, ...]:

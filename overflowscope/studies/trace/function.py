@@ -61,15 +61,15 @@ def check_arguments(own: Own) -> None:
         return
     kinds, where = inspect.Parameter, line_of(own.function)
     names = [p.name for p in parameters if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
-    for p in parameters:
-        if p.default is kinds.empty and p.name in names and p.name not in own.arguments:
-            hint = f"--arg {p.name}=FILE gives an array for it"
-            raise InputError(f"{own.spec} has a parameter {p.name!r} without a value", where=where, hint=hint)
     for name in own.arguments:
         if name not in names and not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
             if names:
                 raise unknown(f"parameter of {own.spec}", name, names)
             raise InputError(f"{own.spec} takes the logits alone, and --arg {name} was given", where=where)
+    for p in parameters:
+        if p.default is kinds.empty and p.name in names and p.name not in own.arguments:
+            hint = f"--arg {p.name}=FILE gives an array for it"
+            raise InputError(f"{own.spec} has a parameter {p.name!r} without a value", where=where, hint=hint)
 
 
 def line_of(function: Callable[..., Any]) -> str | None:
