@@ -115,12 +115,12 @@ class Extended:
     def exp(self, a: Element) -> Element:
         if special(a):
             return unknown(a) or (ZERO if a == NEGATIVE_INFINITE else INFINITE)
-        if not (_far(a[0]) or _far(a[1])):
+        if not (far(a[0]) or far(a[1])):
             return self.arithmetic.exp(self._trimmed(a))
         if not a[1][0]:
             return LINE
         # exp(t) <= exp(-2**HIGHEST) < 2**-2**HIGHEST for t <= -2**HIGHEST.
-        high = VANISHING if _far(a[1]) else self.arithmetic.exp(self._trimmed((a[1], a[1], False, False)))[1]
+        high = VANISHING if far(a[1]) else self.arithmetic.exp(self._trimmed((a[1], a[1], False, False)))[1]
         return fzero, high, True, True
 
     def log(self, a: Element) -> Element:
@@ -195,5 +195,6 @@ def _exact_sum(ends: Sequence[Raw]) -> Raw:
     return from_man_exp(total, least)  # type: ignore[no-any-return]
 
 
-def _far(x: Raw) -> bool:
+def far(x: Raw) -> bool:
+    """A number of 2**HIGHEST and more, of either sign."""
     return bool(x[1]) and x[2] + x[3] > HIGHEST

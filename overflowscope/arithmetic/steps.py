@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from overflowscope.arithmetic.origins import Origins
 from overflowscope.arithmetic.places import Place
-from overflowscope.arithmetic.recorded_array import Origins, RecordedArray, plain
+from overflowscope.arithmetic.recorded_array import RecordedArray, plain
 from overflowscope.arithmetic.strict import StrictArray
 
 
