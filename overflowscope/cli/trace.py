@@ -63,7 +63,7 @@ def command(
 
     \b
       overflowscope trace --scale 1000
-      overflowscope trace logits.npy --op cross_entropy --formulation shifted --dtype float16
+      overflowscope trace logits.npy --op cross_entropy --formulation shifted
       overflowscope trace logits.npy --function my.py:softmax --tree
       overflowscope trace logits.npy --function my.py:loss --arg labels=y.npy
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import overflowscope
-from overflowscope.arithmetic.recorded_array import CONSTANT
+from overflowscope.arithmetic.origins import CONSTANT
 from overflowscope.arithmetic.recording import Place
 from overflowscope.records.trace import Element, Event, Operand, Source, Step, Ulps
 from overflowscope.studies.trace import enclosures

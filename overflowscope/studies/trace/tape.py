@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overflowscope.arithmetic.recorded_array import CONSTANT, RecordedArray
+from overflowscope.arithmetic.origins import CONSTANT
+from overflowscope.arithmetic.recorded_array import RecordedArray
 from overflowscope.formats import Floats, Format, round_to
 from overflowscope.studies.trace.history import History, Origins, Seen
 
