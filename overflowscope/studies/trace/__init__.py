@@ -19,6 +19,7 @@ from overflowscope.rows import check_numbers
 from overflowscope.studies.trace import accounts, birth, catalogued, function, operation, remedies, verdict
 from overflowscope.studies.trace.accounts import Diagnosis
 from overflowscope.studies.trace.calculation import Calculation
+from overflowscope.studies.trace.events import EXPONENTIALS
 from overflowscope.studies.trace.history import History, history
 from overflowscope.studies.trace.request import Formulated, Own, Request
 from overflowscope.studies.trace.rewrites import of_steps, rewritten
@@ -158,16 +159,18 @@ def _tried(
 ) -> Iterator[Remedy]:
     """In order of simplicity: of the input, of a line, of the format, of the formulation, of the size of the logits."""
     subject = request.subject
-    of_input = list(remedies.of_rows(calculation, taken))
-    yield from (r for r in of_input if r.name.startswith("shift"))
+    of_input = {r.name: r for r in remedies.of_rows(calculation, taken)}
+    # Where there is no exponential, a shift is but a poor way to centre.
+    shifts = ["shift", "shift_back"] if any(s.name in EXPONENTIALS for s in taken.steps) else []
+    yield from (of_input.pop(name) for name in shifts)
     if calculation.model is None:
         yield from rewritten(taken, inputs)
-    yield from (r for r in of_input if r.name == "centre")
+    yield of_input.pop("centre")
     wider = list(remedies.of_formats(calculation, taken))
     yield from wider
     if calculation.model is None and isinstance(subject, Own):
         yield from of_steps(taken, inputs, [r.name for r in wider if r.clean])
-    yield from (r for r in of_input if r.name.startswith("scale"))
+    yield from of_input.values()
     if isinstance(subject, Formulated):
         labels = operation.labels(request, subject, row)
         yield from catalogued.formulations(calculation, taken, subject.operation, labels, subject.formulation)

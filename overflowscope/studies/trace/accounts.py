@@ -15,7 +15,7 @@ from overflowscope.arithmetic.recording import Place
 from overflowscope.records.trace import Element, Event, Operand, Source, Step, Ulps
 from overflowscope.studies.trace import enclosures
 from overflowscope.studies.trace.birth import Chain
-from overflowscope.studies.trace.events import Found, found, harmless, largest_argument
+from overflowscope.studies.trace.events import Found, ancestors, found, harmless, largest_argument
 from overflowscope.studies.trace.feeds import Mask, places
 from overflowscope.studies.trace.history import History, Origins, Seen
 from overflowscope.studies.trace.wording import against, number, where
@@ -37,18 +37,35 @@ class Diagnosis:
 
     @property
     def wrong(self) -> bool:
-        """Whether there is something to remedy."""
-        return self.failing.first is not None or bool(self.history.inaccurate.any())
+        """Whether there is something to remedy: results that are wrong and have an exact value."""
+        history = self.history
+        defined = [p for p in places(history.wrong) if not enclosures.undefined(history.exact[p])]
+        return bool(defined) or bool(history.inaccurate.any())
 
     @functools.cached_property
     def steps(self) -> tuple[Step, ...]:
         """All steps that compute, in order, as the record has them."""
         return tuple(_step(self, seen) for seen in self.history.steps)
 
-    def events(self, seen: Seen) -> list[tuple[Found, bool]]:
-        """What befell a step, and whether it does no harm."""
-        some = [f for f in found(seen) if f.kind != "latent" or self.failing.first is None]
-        return [(f, harmless(f, self.history, self.failing, self.losing)) for f in some]
+    @functools.cached_property
+    def events(self) -> dict[int, list[tuple[Found, bool]]]:
+        """What befell each step, and whether it does no harm, by its number."""
+        chains = self.failing, self.losing
+        before = ancestors(self.history, chains)
+        known: dict[int, list[tuple[Found, bool]]] = {}
+        for seen in self.history.steps:
+            judged = [(f, harmless(f, chains, before)) for f in found(seen)]
+            some = [(f, no_harm) for f, no_harm in judged if not (f.faint and no_harm)]
+            known[seen.number] = [e for e in some if e[0].kind != "latent" or self.failing.first is None]
+        return known
+
+    def harmful(self, seen: Seen, *kinds: str) -> bool:
+        """Whether an event of these kinds did harm in a step."""
+        return any(f.kind in kinds and not no_harm for f, no_harm in self.events[seen.number])
+
+    def first_harmful(self, *kinds: str) -> Seen | None:
+        """The first step of which that is so."""
+        return next((s for s in self.history.steps if self.harmful(s, *kinds)), None)
 
 
 def result_steps(history: History) -> list[int]:
@@ -108,7 +125,7 @@ def _step(diagnosis: Diagnosis, seen: Seen) -> Step:
         inf=int(np.count_nonzero(np.isinf(values))),
         zero=int(np.count_nonzero(values == 0)),
         subnormal=int(np.count_nonzero((size > 0) & (size < fmt.smallest_normal))),
-        events=tuple(_event(seen, event, no_harm) for event, no_harm in diagnosis.events(seen)),
+        events=tuple(_event(seen, event, no_harm) for event, no_harm in diagnosis.events[seen.number]),
         element=None if place is None else _element(seen, place),
         ulp=_ulps(seen, place),
         descendant=seen.number in diagnosis.failing.descendants,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,16 @@ STALLED = 8.0
 
 @dataclass(frozen=True)
 class Found:
-    """An event: its kind, the elements of the step's result that it befell, and the bits that a cancellation lost."""
+    """An event: its kind, the elements of the step's result that it befell, and the bits that a cancellation lost.
+
+    A ``faint`` one is worth a word only where it does harm: every sum of numbers of different sizes has it.
+    """
 
     kind: str
     seen: Seen
     mask: Mask
     bits: float | None = None
+    faint: bool = False
 
 
 def largest_argument(name: str, fmt: Format) -> float | None:
@@ -52,35 +56,38 @@ def found(seen: Seen) -> Iterator[Found]:
     yield from _some("underflow", seen, zero)
     yield from _some("subnormal", seen, _coarse(seen))
     yield from _cancelled(seen)
-    yield from _some("absorption", seen, _absorbed(seen) & finite)
+    absorbed = _absorbed(seen) & finite
+    yield from _some("absorption", seen, absorbed)
+    faint = np.asarray(_faint_addends(seen) & ~absorbed)
+    if faint.any():
+        yield Found("absorption", seen, faint, faint=True)
     if not (inf & ~by_zero).any():
         yield from _some("latent", seen, _latent(seen))
 
 
-def harmless(event: Found, history: History, failing: Chain, losing: Chain) -> bool:
-    """Whether the result is no worse for it.
+def harmless(event: Found, chains: Sequence[Chain], before: Mapping[int, Mask]) -> bool:
+    """Whether the result is no worse for it; ``chains`` say how failures and great losses of bits came about.
 
-    It does harm where it is part of how a failure or a great loss of bits came about. Absorbed addends and bits lost
-    below the normal range do so too where what they left is an operand of such a step, for what they cost is seen
-    only there.
+    An event that is part of such a chain does harm. What cancels, what absorbs and what loses bits below the normal
+    range does so too where it is ``before`` one, for what that costs is seen only later.
     """
-    number, mask = event.seen.number, event.mask
     if event.kind == "latent":
         return True
-    parts = [p.failing.get(number) for p in (failing, losing)]
-    if event.kind == "cancellation":
-        return not any(p is not None and (p & mask).any() for p in parts)
-    if event.kind not in ("absorption", "subnormal"):
-        return parts[0] is None or not (parts[0] & mask).any()
-    before = _ancestors(history, failing, losing).get(number)
-    return not any(p is not None and (p & mask).any() for p in (*parts, before))
+    number, mask = event.seen.number, event.mask
+    failing, losing = chains
+    harmed = [failing.failing.get(number)]
+    if event.kind in ("cancellation", "absorption", "subnormal"):
+        harmed.append(losing.failing.get(number))
+        if event.bits is None or event.bits >= event.seen.fmt.precision / 2:
+            harmed.append(before.get(number))
+    return not any(h is not None and (h & mask).any() for h in harmed)
 
 
-def _ancestors(history: History, failing: Chain, losing: Chain) -> dict[int, Mask]:
+def ancestors(history: History, chains: Sequence[Chain]) -> dict[int, Mask]:
     """All that what was born wrong was made of, by the steps that made it."""
     known: dict[int, Mask] = {}
-    for path in (failing, losing):
-        for number, mask in path.born.items():
+    for chain in chains:
+        for number, mask in chain.born.items():
             known[number] = known[number] | mask if number in known else mask
     for seen in reversed(history.steps):
         if seen.number not in known:
@@ -196,6 +203,18 @@ def _absorbed(seen: Seen) -> Mask:
         _, _, added = enclosures.split(float(seen.result[place]), seen.local[place], seen.local[place], seen.fmt)
         none[place] = added is not None and added >= STALLED
     return none
+
+
+def _faint_addends(seen: Seen) -> Mask:
+    """Sums with addends too small to be seen in them: below half an ulp of the total, which is not exact."""
+    found = np.zeros(seen.result.shape, np.bool_)
+    if seen.name not in ("sum", "mean") or seen.reduced is None or not seen.operands[0].size:
+        return found
+    terms = np.abs(seen.operands[0])
+    total = np.expand_dims(np.abs(seen.result).reshape(np.sum(terms, axis=seen.reduced).shape), seen.reduced)
+    with np.errstate(all="ignore"):
+        small = (terms > 0) & (terms < total * seen.fmt.unit_roundoff / 2)
+    return np.asarray(np.isfinite(seen.result) & small.any(axis=seen.reduced).reshape(seen.result.shape), np.bool_)
 
 
 def _latent(seen: Seen) -> Mask:

@@ -143,5 +143,8 @@ def of_scales(calculation: Calculation, clean: Callable[[Calculation], bool]) ->
         middle = (low + high) // 2
         low, high = (middle, high) if clean(calculation.scaled(middle / 100)) else (low, middle)
     sentence = f"Making the {calculation.word}s smaller, {low / 100:g} times as large,"
-    found = "clean" if low else "none of 0.01 to 0.99 is clean"
-    yield Remedy(name="smaller", sentence=sentence, formula=f"f({low / 100:g} x)", clean=bool(low), found=found)
+    if low:
+        yield Remedy(name="smaller", sentence=sentence, formula=f"f({low / 100:g} x)", clean=True, found="clean")
+    else:
+        found = "not for c from 0.01 to 0.99"
+        yield Remedy(name="smaller", sentence="Making them smaller", formula="f(c x)", clean=False, found=found)

@@ -78,16 +78,14 @@ def other_way(taken: str, note: Any) -> str:
 
 def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy]) -> list[str]:
     """The last sentences: which change is enough, or that none of those tried is."""
-    said = _beyond_format(diagnosis)
+    if not diagnosis.wrong:
+        return ["There the exact result is undefined too: the case needs a guard of its own"]
+    if said := _beyond_format(diagnosis):
+        return said
     clean = [r for r in remedies if r.clean]
     if clean:
-        return [*said, f"{clean[0].sentence} is enough"]
-    if said:
-        return said
-    history = diagnosis.history
-    if all(enclosures.undefined(history.exact[place]) for place in places(history.wrong)) and history.wrong.any():
-        return ["The exact result is undefined there too: no other way of computing it has a value"]
-    return [f"Nothing that was tried is enough: {', '.join(r.formula for r in remedies)}"] if remedies else []
+        return [f"{clean[0].sentence} is enough"]
+    return [f"Nothing that was tried is enough: {', '.join(r.formula for r in remedies)}"]
 
 
 def _beyond_format(diagnosis: Diagnosis) -> list[str]:
@@ -135,26 +133,15 @@ def _lost(diagnosis: Diagnosis) -> str:
     bits = min(float(np.log2(1 + worst)), history.fmt.precision)
     exact = exactly(seen, place)
     came = f"{formula(seen, place)}{where(seen, place)} gives {number(float(seen.result[place]))} where it is {exact}"
-    kinds = [f for f, no_harm in diagnosis.events(seen) if not no_harm]
-    how = ""
-    if any(f.kind == "cancellation" for f in kinds):
+    how = ": it magnifies the rounding of its operands"
+    if diagnosis.harmful(seen, "cancellation"):
         how = ": it cancels, and what is left are the rounding errors of its operands"
-    elif any(f.kind == "absorption" for f in kinds):
+    elif diagnosis.harmful(seen, "absorption"):
         how = ": it absorbs small addends"
-    elif (before := _absorbing(diagnosis)) is not None:
+    elif (before := diagnosis.first_harmful("absorption", "subnormal")) is not None:
         how = f": step {before.number}, {before.name}, had rounded away what it depends on"
-    else:
-        how = ": it magnifies the rounding of its operands"
     what = f"{bits:.0f} of {history.fmt.precision} bits of the result are lost"
     return f"step {seen.number}, {seen.name}: {came}{how}; {what}"
-
-
-def _absorbing(diagnosis: Diagnosis) -> Seen | None:
-    """The first step that absorbed, or went below the normal range, to the harm of the result."""
-    for seen in diagnosis.history.steps:
-        if any(f.kind in ("absorption", "subnormal") and not no_harm for f, no_harm in diagnosis.events(seen)):
-            return seen
-    return None
 
 
 def _measured(seen: Seen, place: tuple[int, ...]) -> tuple[float | None, float | None]:
@@ -191,7 +178,7 @@ def _began(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
         return _too_small(diagnosis, seen, place)
     if born == "divide":
         return f"{formula(seen, place)}{at} is {number(float(seen.result[place]))}: {_zero(history, seen, place)}"
-    return _without_value(history, seen, place)
+    return _without_value(diagnosis, seen, place)
 
 
 def _is_input(seen: Seen) -> bool:
@@ -207,7 +194,7 @@ def _too_large(seen: Seen, place: tuple[int, ...]) -> str:
     if size <= seen.fmt.largest:
         return f"{what}{at} passes {most}, on the way to {value}"
     if seen.name == "astype":
-        return f"{number(operand(seen, 0, place))}{at} is above {most}"
+        return f"{number(operand(seen, 0, place))}{at}, a {seen.step.operands[0].dtype}, is above {most}"
     if value == "undecided":
         return f"{what}{at} is above {most}"
     return f"{what}{at} is {value}, above {most}"
@@ -224,7 +211,7 @@ def _too_small(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
     how += (
         ": everything cancels" if seen.name in ("add", "subtract", "sum", "mean") else ", for its argument was rounded"
     )
-    first = _absorbing(diagnosis)
+    first = diagnosis.first_harmful("absorption", "subnormal")
     if first is not None and first is not seen:
         how += f", because step {first.number}, {first.name}, had absorbed what was added"
     return how
@@ -245,24 +232,23 @@ def _zero(history: History, seen: Seen, place: tuple[int, ...]) -> str:
     return f"the zero is no rounding error, step {maker.number}, {maker.name}, gives it exactly"
 
 
-def _without_value(history: History, seen: Seen, place: tuple[int, ...]) -> str:
+def _without_value(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
     what, at = formula(seen, place), where(seen, place)
     exact = exactly(seen, place)
     if elementwise(seen.step):
         given = [operand(seen, i, place) for i in range(len(seen.operands))]
         if -math.inf in given and any(math.isinf(g) for g in given[1:]):
             return f"{what}{at} is nan: every entry that it was taken from is -inf, a mask that leaves nothing"
+        if seen.name in LOGARITHMS | {"sqrt", "log1p", "power"} and given[0] < 0 and exact != "undefined":
+            how = ""
+            if (before := diagnosis.first_harmful("cancellation")) is not None:
+                how = f", for step {before.number}, {before.name}, cancels and leaves rounding errors"
+            return f"{what}{at} is nan: {number(given[0])} is negative{how}; the exact result is {exact}"
         if seen.name in LOGARITHMS | {"sqrt", "log1p", "power"} and given[0] < 0:
-            return f"{what}{at} is nan: {_negative(history, seen, place, given[0], exact)}"
+            return f"{what}{at} is nan: a negative number is outside of the domain of {seen.name}"
     if exact == "undefined":
-        return f"{what}{at} is nan: it has no value in exact arithmetic either, it is undefined"
+        return f"{what}{at} is nan: it has no value in exact arithmetic either"
     return f"{what}{at} is nan where the exact value is {exact}"
-
-
-def _negative(history: History, seen: Seen, place: tuple[int, ...], value: float, exact: str) -> str:
-    if exact == "undefined":
-        return f"{number(value)} is negative, outside of the domain of {seen.name}, and so is the exact number"
-    return f"{number(value)} is negative, and the exact result is {exact}"
 
 
 def _spread(history: History, path: Chain, first: Seen) -> list[str]:
