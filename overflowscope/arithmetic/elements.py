@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +23,15 @@ def boxed(elements: Any) -> Elements:
 
 
 def filled(shape: tuple[int, ...], element: Any) -> Elements:
-    result = np.empty(shape, object)
-    flat = result.reshape(-1)
-    for i in range(flat.size):
-        flat[i] = element
-    return result
+    return arranged([element] * math.prod(shape), shape)
+
+
+def arranged(elements: list[Any], shape: tuple[int, ...]) -> Elements:
+    """The elements, in C order, in an array of that shape."""
+    result = np.empty(len(elements), object)
+    for i, element in enumerate(elements):
+        result[i] = element
+    return result.reshape(shape)
 
 
 def lifted(values: Any) -> Any:
@@ -36,7 +41,7 @@ def lifted(values: Any) -> Any:
     array = np.asarray(values.numbers if hasattr(values, "numbers") else values)
     if array.dtype == object:
         return array
-    return boxed(np.frompyfunc(point, 1, 1)(array.astype(np.float64)))
+    return arranged([point(x) for x in array.astype(np.float64).ravel().tolist()], array.shape)
 
 
 def point(x: float) -> Element:
@@ -68,7 +73,4 @@ def reduced(function: Callable[[Row], Any], a: Elements, axis: Any, keepdims: An
     if where is not True:
         counted, _, _ = rows_along(np.broadcast_to(where, a.shape), axis)
         lists = [[e for e, c in zip(*both, strict=True) if c] for both in zip(lists, counted.tolist(), strict=True)]
-    result = np.empty(len(lists), object)
-    for i, row in enumerate(lists):
-        result[i] = function(row)
-    return result.reshape(kept if keepdims else outer)
+    return arranged([function(row) for row in lists], kept if keepdims else outer)

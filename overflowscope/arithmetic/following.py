@@ -210,6 +210,8 @@ def _sorted(call: Call) -> Any:
 
 def made(tape: Tape, call: Call) -> Any:
     """zeros, ones_like and their like; a number to fill with may be a recorded one."""
+    if recorded_among((call.args, call.kwargs)) and not call.name.endswith("_like") and call.name != "full":
+        return computed(tape, call)
     result = call.made()
     if not floating(result):
         return result

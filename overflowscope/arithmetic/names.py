@@ -42,7 +42,9 @@ COPIES = {
 FILLING = {"diag", "diagflat", "tril", "triu", "pad"}
 """Copies with zeros beside the numbers, or another constant."""
 WRITES = {"assign", "copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal", "fill", "flat.assign"}
-MAKES = {"zeros_like", "ones_like", "empty_like", "full_like", "zeros", "ones", "empty", "full", "eye", "identity"}
+MAKES = {"zeros_like", "ones_like", "empty_like", "full_like", "zeros", "ones", "empty", "full", "eye", "identity"} | {
+    *("tri", "arange", "linspace", "logspace", "geomspace", "hamming", "hanning", "blackman", "bartlett"),
+}
 MOVES = VIEWS | COPIES | FILLING | WRITES | MAKES
 """What computes no number: the result holds numbers that were given."""
 

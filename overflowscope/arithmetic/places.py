@@ -54,19 +54,29 @@ def here(within: str | None = None) -> Place | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        whose = _whose(code.co_filename, within)
-        if whose == "person":
+        owner = whose(code.co_filename, within)
+        if owner == "person":
             text = linecache.getline(code.co_filename, frame.f_lineno, frame.f_globals).strip()
             return Place(code.co_filename, frame.f_lineno, code.co_name, text)
-        if whose == "package":
+        if owner == "package":
             return None
         frame = frame.f_back
     return None
 
 
+def folder_of(file: str) -> str:
+    """What of an installed package is a person's where its function is looked at: all of it; else the file."""
+    for name in INSTALLED:
+        before, found, after = file.partition(name)
+        if found:
+            top, *rest = after.split(os.sep)
+            return before + found + top + (os.sep if rest else "")
+    return file
+
+
 @functools.cache
-def _whose(file: str, within: str | None) -> str:
-    """person, package (that of this file, where it calls) or nobody."""
+def whose(file: str, within: str | None = None) -> str:
+    """Whose the code of a file is: a "person"'s, this "package"'s where it calls, or "nobody"'s in particular."""
     if within is not None and file.startswith(within):
         return "person"
     if file.startswith(OWN) and not os.path.basename(file).startswith("adjoint"):

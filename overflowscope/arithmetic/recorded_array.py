@@ -27,6 +27,12 @@ class RecordedArray:
         """The exact values: an object array of intervals.Element; None where they are not kept."""
         return self.recording.exact(self)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """For code that asks whether it was given an array; without exact values what it is."""
+        hidden = self.traced and isinstance(self.value, np.ndarray | np.generic)
+        return type(self.value) if hidden else RecordedArray
+
     @property
     def given(self) -> bool:
         """Whether all its numbers are inputs or constants, whose exact values they are themselves."""

@@ -69,6 +69,8 @@ class Recording(Tape):
     def update(self, name: str, function: Callable[..., Any], target: RecordedArray, other: Any) -> Any:
         """An operator in place; on a scalar, as in NumPy, it is none."""
         if self.shadows is None:
+            if self.pure and not isinstance(target.value, np.generic):
+                raise Unrecordable("the code writes into an array in place")
             return NotImplemented
         call = Call(canonical(name), function, (target, other), {})
         return computed(self, call, None if isinstance(target.value, np.generic) else target)

@@ -49,8 +49,8 @@ class Step:
 
     @property
     def parents(self) -> tuple[int | None, ...]:
-        """The numbers of the steps that made the operands: -1 for an input, None for a plain number or array."""
-        return tuple(max(a.made_by, -1) if isinstance(a, RecordedArray) else None for a in self.given)
+        """The numbers of the steps that made the operands: negative for an input, None for a plain number or array."""
+        return tuple(a.made_by if isinstance(a, RecordedArray) else None for a in self.given)
 
     @property
     def origins(self) -> tuple[Origins | None, ...]:

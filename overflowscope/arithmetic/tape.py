@@ -23,13 +23,17 @@ OPTIONS = {"out", "dtype", "casting", "order", "subok", "signature"}
 
 class Tape:
     """What is written down. ``within`` is a folder whose code is a person's wherever it lies; ``refused`` what was
-    refused first, for code that catches it; ``writes`` counts what was written into arrays."""
+    refused first, for code that catches it; ``writes`` counts what was written into arrays. ``adjoint_of`` has, of each
+    step that was taken backwards, the number of the step whose adjoint it hands on. Without exact values a ``pure`` one
+    refuses operators in place; in others they make new arrays."""
 
     def __init__(self, shadows: Shadows | None):
         self.shadows = shadows
         self.steps: list[Step] = []
         self.notes: list[Note] = []
         self.inputs = self.writes = 0
+        self.pure = False
+        self.adjoint_of: dict[int, int] = {}
         self.within: str | None = None
         self.refused: Unrecordable | None = None
 
