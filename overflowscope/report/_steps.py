@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 from overflowscope.records.trace import Event, Source, Step, Trace
 from overflowscope.report._columns import short
@@ -121,9 +122,11 @@ def remarks(found: Trace) -> list[str]:
     said = [] if found.traced.alone is None else [found.traced.alone]
     for step in found.steps:
         said += [f"step {step.number}, {step.operation}: {e.text}" for e in step.events if e.harmless and e.text]
-    for note in found.notes:
-        where = f"{note.source.file}:{note.source.line}: " if note.source else ""
-        said.append(f"{where}{note.text}")
+    for source, notes in groupby(found.notes, key=lambda note: note.source):
+        first, *others = notes
+        where = f"{source.file}:{source.line}: " if source else ""
+        more = f" ({len(others):,} more here)" if others else ""
+        said.append(f"{where}{first.text}{more}")
     return list(dict.fromkeys(said))
 
 

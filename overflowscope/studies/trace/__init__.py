@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from overflowscope import __version__, cases, catalogue, sources
+from overflowscope.arithmetic.recording import Note as Decision
 from overflowscope.arithmetic.recording import RecordedArray, Recording, Unrecordable
 from overflowscope.arithmetic.shadows import Shadows
 from overflowscope.environment import environment
@@ -194,12 +195,12 @@ def _names(subject: Formulated | Own, count: int) -> list[str]:
     return [function.first_parameter(subject.function), *floats, *["input"] * count][:count]
 
 
-def _note(taken: History, note: Any) -> Note:
+def _note(taken: History, note: Decision) -> Note:
     before = [s for s in taken.steps if s.step.number < note.number]
     return Note(
         step=before[-1].number if before else 0,
         source=accounts.source(note.place),
-        text=verdict.other_way(note.operation, note),
+        text=verdict.other_way(note),
     )
 
 

@@ -34,7 +34,7 @@ def made_of(step: Step, which: int, mask: Mask) -> Mask:
     if step.operation in ALONG:
         axis = _axis(step, -1)
         if axis is not None and mask.shape == shape:
-            return np.broadcast_to(mask.any(axis=axis, keepdims=True), shape)
+            return np.broadcast_to(np.asarray(mask.any(axis=axis, keepdims=True)), shape)
     if step.operation == "matmul" and (parts := _matmul(step)):
         return _of_product(parts, which, mask, shape)
     if elementwise(step):
@@ -44,7 +44,7 @@ def made_of(step: Step, which: int, mask: Mask) -> Mask:
 
 def reached(step: Step, which: int, mask: Mask) -> Mask:
     """Of the result's shape, for a mask of the operand's."""
-    shape = np.shape(step.result)
+    shape: tuple[int, ...] = np.shape(step.result)
     if (axes := reduced(step)) is not None:
         return np.asarray(mask.any(axis=axes), np.bool_).reshape(shape)
     if step.operation in ALONG:
@@ -67,7 +67,7 @@ def elementwise(step: Step) -> bool:
         shape = np.broadcast_shapes(*(np.shape(a) for a in step.operands))
     except ValueError:
         return False
-    return shape == np.shape(step.result)
+    return bool(shape == np.shape(step.result))
 
 
 def reduced(step: Step) -> tuple[int, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from overflowscope import formats
-from overflowscope.arithmetic.recording import RecordedArray, Recording
+from overflowscope.arithmetic.proxy import recorded_numpy
+from overflowscope.arithmetic.recording import RecordedArray, Recording, Unrecordable
 from overflowscope.arithmetic.strict import Model, StrictArray
 from overflowscope.errors import InputError, unknown
 from overflowscope.formats import FORMATS, Floats
@@ -34,13 +36,15 @@ class Call:
     def __call__(self, xp: Any, x: Any) -> Any:
         """Called with an array of ``xp``: arguments of floats are arrays of it too; masks and labels are as they are.
 
-        Raises InputError, with the person's own line, where the function raises or returns what is no array of floats.
+        Raises InputError, with the person's own line, where the function raises or returns what is no array of floats,
+        and Unrecordable, with it too, for what cannot be followed.
         """
         given = {name: self._array(xp, value) for name, value in self.own.arguments.items()}
-        recorded = isinstance(x, RecordedArray)
+        function, recorded = self.own.function, isinstance(xp, Recording)
         try:
-            result = self.own.function(x if recorded else x.copy(), **given)
-        except InputError:
+            with recorded_numpy(function, xp) if recorded else contextlib.nullcontext():
+                result = function(x if recorded else x.copy(), **given)
+        except (InputError, Unrecordable):
             raise
         except (Exception, SystemExit) as error:
             raise raised(f"{self.own.spec} failed", error) from error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from overflowscope.arithmetic.recording import Note as Decision
 from overflowscope.formats import FORMATS
 from overflowscope.records.trace import Birth, Note, Remedy
 from overflowscope.studies.trace import enclosures
@@ -20,6 +20,7 @@ from overflowscope.studies.trace.wording import against, digits, exactly, formul
 
 SHOWN = 4
 """Descendants that a verdict names."""
+COMPARED = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 
 
 def kind(seen: Seen, place: tuple[int, ...]) -> str:
@@ -69,11 +70,19 @@ def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Reme
     return born, said
 
 
-def other_way(taken: str, note: Any) -> str:
+def other_way(note: Decision) -> str:
     """A decision that exact values would have made otherwise."""
-    return (
-        f"{taken} is {note.computed}, and with exact values it would be {note.exact}: the code would go the other way"
-    )
+    more = f", and {note.count - 1:,} more like it" if note.count > 1 else ""
+    if len(note.sides) == 2 and note.operation in COMPARED:
+        short = [(number(value), digits(exact)) for value, exact in note.sides]
+        # Numbers that look alike in six digits are shown in all.
+        alike = short[0][0] == short[0][1] and short[1][0] == short[1][1]
+        whole = [(f"{value:.17g}", digits(exact, 20)) for value, exact in note.sides]
+        sides = whole if alike else short
+        one, other = (f" {COMPARED[note.operation]} ".join(side[i] for side in sides) for i in (0, 1))
+        return f"{one} is {note.computed} and decides; of the exact values, {other}, it would differ{more}"
+    what = note.operation.replace("_", " ")
+    return f"{what} is {note.computed} and decides; of the exact values it would be {note.exact}{more}"
 
 
 def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy]) -> list[str]:
@@ -102,17 +111,21 @@ def _beyond_format(diagnosis: Diagnosis) -> list[str]:
 
 def _without_birth(diagnosis: Diagnosis, notes: Sequence[Note], enough: list[str]) -> str:
     history, losing = diagnosis.history, diagnosis.losing
-    said = [note.text for note in notes]
+    said = ["Nothing went wrong: every result is right to at least half of its bits"]
     if losing.first is not None and history.inaccurate.any():
-        said = [_lost(diagnosis), *enough, *said]
+        said = [_lost(diagnosis), *enough]
     elif history.wrong.any():
-        said = [_given(history), *said]
+        said = [_given(history)]
     elif any(unknown(e) for e in history.exact.ravel().tolist()):
-        said = ["Nothing can be said of the result, for its exact values are not enclosed", *said]
-    elif not notes:
-        said = ["Nothing went wrong: every result is right to at least half of its bits"]
+        said = ["Nothing can be said of the result, for its exact values are not enclosed"]
+    elif notes:
+        said = ["In the steps that were then taken nothing went wrong"]
+    if notes:
+        first = notes[0]
+        where = f"{first.source.file}:{first.source.line}: " if first.source else ""
+        said.insert(0, f"{where}rounding decides the way: {first.text}")
     near = [event.text for step in diagnosis.steps for event in step.events if event.kind == "latent"]
-    return ". ".join(t[0].upper() + t[1:] if i else t for i, t in enumerate([*said, *near[:1]])) + "."
+    return ". ".join([*said, *near[:1]]) + "."
 
 
 def _given(history: History) -> str:

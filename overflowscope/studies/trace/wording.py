@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from overflowscope.arithmetic import decimals
 from overflowscope.studies.trace import enclosures
 from overflowscope.studies.trace.feeds import elementwise
 from overflowscope.studies.trace.history import Seen
@@ -32,8 +33,8 @@ def against(x: float, limit: float) -> str:
     """With two decimals, as 94.70, or as many digits as tell it from the limit."""
     if not math.isfinite(x) or not 1 <= abs(x) < 1e6:
         return number(x)
-    for decimals in range(2, 12):
-        text = f"{x:.{decimals}f}"
+    for places in range(2, 12):
+        text = f"{x:.{places}f}"
         if (float(text) > limit) == (x > limit) and float(text) != float(f"{limit:.6g}"):
             return text
     return repr(x)
@@ -44,11 +45,13 @@ def exactly(seen: Seen, place: tuple[int, ...], local: bool = False) -> str:
     return digits((seen.local if local else seen.exact)[place])
 
 
-def digits(element: Any) -> str:
-    """An exact value to six digits; of any size."""
+def digits(element: Any, count: int = 6) -> str:
+    """An exact value to so many digits; of any size."""
     text, state = enclosures.text(element)
     if text is None:
         return state
+    if count > 17 and (longer := decimals.decided(element, count)) is not None:
+        return longer
     mantissa, e, power = text.partition("e")
     if not e or abs(int(power)) < 300:
         return number(float(text))
