@@ -1,7 +1,7 @@
 """Which softmax survives: floating-point formulations measured against certified truth.
 
 The command line is ``overflowscope compare``; ``compare`` here is the same for arrays, and gives a Report;
-``exact`` gives the true values themselves, and ``replay`` a training, step by step.
+``exact`` gives the true values themselves, ``trace`` one calculation step by step, and ``replay`` a training.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from overflowscope.studies.compare import compare
     from overflowscope.studies.exact import exact
     from overflowscope.studies.replay import replay
+    from overflowscope.studies.trace import trace
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Measurement", "Report", "__version__", "compare", "exact", "replay"]
+__all__ = ["InputError", "Measurement", "Report", "__version__", "compare", "exact", "replay", "trace"]
 
 _HOMES = {
     "InputError": "overflowscope.errors",
@@ -25,6 +26,7 @@ _HOMES = {
     "compare": "overflowscope.studies.compare",
     "exact": "overflowscope.studies.exact",
     "replay": "overflowscope.studies.replay",
+    "trace": "overflowscope.studies.trace",
 }
 
 

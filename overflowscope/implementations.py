@@ -58,7 +58,7 @@ def _from_file(path: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise _raised(f"{path} could not be imported", error) from error
+        raise raised(f"{path} could not be imported", error) from error
     finally:
         sys.path.pop(0)
         if before is not None:
@@ -73,9 +73,9 @@ def _from_name(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise InputError(f"no module {name!r}", hint="for a file, write its name: my.py:function") from None
-        raise _raised(f"{name} could not be imported", error) from error
+        raise raised(f"{name} could not be imported", error) from error
     except (Exception, SystemExit) as error:
-        raise _raised(f"{name} could not be imported", error) from error
+        raise raised(f"{name} could not be imported", error) from error
     finally:
         sys.path.pop(0)
 
@@ -93,7 +93,7 @@ def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Ca
         except InputError as error:
             raise InputError(f"{spec}: {error.what}", hint=error.hint) from None
         except (Exception, SystemExit) as error:
-            raise _raised(f"{spec} failed", error) from error
+            raise raised(f"{spec} failed", error) from error
         if not recorded:
             return _real(spec, result, operation.shape(logits))
         if isinstance(result, RecordedArray):
@@ -107,7 +107,7 @@ def _real(spec: str, result: Any, shape: tuple[int, ...]) -> Any:
     try:
         array = result if isinstance(result, StrictArray) else np.asarray(result)
     except Exception as error:
-        raise _raised(f"{spec} returned {type(result).__name__}, which is no array", error) from error
+        raise raised(f"{spec} returned {type(result).__name__}, which is no array", error) from error
     if array.dtype.kind not in "fiu" and array.dtype.name not in FORMATS:
         what = "nothing" if result is None else f"{type(result).__name__} of {array.dtype.name}"
         raise InputError(f"{spec} returned {what}, not real numbers")
@@ -120,7 +120,7 @@ def _check_shape(spec: str, array: Any, shape: tuple[int, ...]) -> None:
         raise InputError(f"{spec} returned an array of shape {array.shape}, not {shape}")
 
 
-def _raised(what: str, error: BaseException) -> InputError:
+def raised(what: str, error: BaseException) -> InputError:
     """Somebody else's exception in one line, with the last line of their own code."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not _machinery(f.filename)]
     own = [f for f in frames if f"{os.sep}site-packages{os.sep}" not in f.filename] or frames

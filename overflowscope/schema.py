@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from overflowscope.records import Exact, Report
 from overflowscope.records.replay import Replay
+from overflowscope.records.trace import Trace
 
 NONFINITE = ["nan", "inf", "-inf"]
 
@@ -28,7 +29,12 @@ def replay() -> dict[str, Any]:
     return _document("replay", Replay)
 
 
-SCHEMAS = {"compare": compare, "exact": exact, "replay": replay}
+def trace() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope trace --json``."""
+    return _document("trace", Trace)
+
+
+SCHEMAS = {"compare": compare, "exact": exact, "replay": replay, "trace": trace}
 
 
 def _document(command: str, record: Any) -> dict[str, Any]:
@@ -47,7 +53,7 @@ def _of(kind: Any) -> dict[str, Any]:
         about = (kind.__doc__ or "").strip()
         properties = {name: _of(hints[name]) for name in names}
         return {"type": "object", "description": about, "properties": properties, "required": names}
-    plain = {str: {"type": "string"}, int: {"type": "integer"}, type(None): {"type": "null"}}
+    plain = {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}, type(None): {"type": "null"}}
     if kind in plain:
         return dict(plain[kind])
     if kind is float:

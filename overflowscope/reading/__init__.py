@@ -7,7 +7,7 @@ text is turned into float64 line by line; only JSON documents, .npz archives and
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from overflowscope.reading.lines import one_label_each
 from overflowscope.reading.origin import Origin, located, opened, size_of, too_large
 from overflowscope.reading.stored import Stored
 
-__all__ = ["MAX_BYTES", "read_labels", "read_logits"]
+__all__ = ["MAX_BYTES", "read_array", "read_labels", "read_logits"]
 
 Labels = NDArray[np.int64]
 Found = tuple[Rows, tuple[int, ...], "Labels | None"]
@@ -82,6 +82,29 @@ def read_labels(source: str, *, max_bytes: int = MAX_BYTES) -> NDArray[np.int64]
     return labels
 
 
+def read_array(source: str, *, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
+    """The one array in a file of any of those formats, held whole, in its own shape: bool, integers or floats.
+
+    JSON's numbers are integers where all are written as such, those of CSV and JSON lines are floats. Raises InputError
+    as ``read_logits`` does, and for a file of more than ``max_bytes``.
+    """
+    with located(source="<stdin>" if source == "-" else source), opened(source, None) as origin:
+        if origin.size is not None and origin.size > max_bytes:
+            raise too_large("an array", size_of(origin.size), max_bytes, "raise --max-bytes")
+        found = kind(origin.head, source)
+        if found == "lines" or (found == "json" and json_lines.is_lines(origin, max_bytes)):
+            values: NDArray[Any] = json_lines.logits(origin, max_bytes, None)[0][:]
+        elif found == "json":
+            values = json.array(text.whole(origin, max_bytes, "a JSON document"))
+        elif found == "csv":
+            values = csv.logits(origin, max_bytes)[0][:]
+        else:
+            members = _members(found, origin, max_bytes, None, masks=True)
+            values = members[chosen(members, None)]().array()
+        origin.sha256()
+    return values
+
+
 def _logits(origin: Origin, path: str, key: str | None, limit: int, raw: str | None) -> Found:
     found = kind(origin.head, path)
     if found == "lines" or (found == "json" and json_lines.is_lines(origin, limit)):
@@ -119,8 +142,10 @@ def _labels(origin: Origin, path: str, limit: int) -> Labels:
     return members["labels" if "labels" in members else chosen(members, None)]().labels()
 
 
-def _members(found: str, origin: Origin, limit: int, raw: str | None) -> dict[str, Callable[[], Member]]:
+def _members(
+    found: str, origin: Origin, limit: int, raw: str | None, masks: bool = False
+) -> dict[str, Callable[[], Member]]:
     """The arrays in a file by their names, each looked at only when called; a .npy file holds the one called ""."""
     if found == "npy":
-        return {"": lambda: npy.member(origin, raw)}
-    return npz.members(origin, limit, raw) if found == "zip" else safetensors.members(origin)
+        return {"": lambda: npy.member(origin, raw, masks)}
+    return npz.members(origin, limit, raw, masks) if found == "zip" else safetensors.members(origin)

@@ -125,12 +125,12 @@ class Member:
             raise promised(self.size, "more")
 
 
-def dtype_of(dtype: np.dtype[Any], raw: str | None) -> str:
+def dtype_of(dtype: np.dtype[Any], raw: str | None, masks: bool = False) -> str:
     """The dtype as ``Member`` has it. ``raw`` names the format of numbers that were saved as raw bytes, where known.
 
-    Raises InputError for every dtype but real numbers of 64 bits at most.
+    Raises InputError for every dtype but real numbers of 64 bits at most, and bool where ``masks`` are wanted too.
     """
-    if dtype.kind in "iuf" and dtype.itemsize <= 8:
+    if dtype.kind in ("iufb" if masks else "iuf") and dtype.itemsize <= 8:
         return str(dtype.str)
     if dtype.hasobject:
         raise InputError("it holds Python objects (a pickle), which are never loaded", hint=READ_DTYPES)

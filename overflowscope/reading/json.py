@@ -14,7 +14,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
 from overflowscope.errors import InputError
+from overflowscope.reading import nested
 from overflowscope.reading.nested import (
     HOW_A_VECTOR_LOOKS,
     BeyondFloat64,
@@ -42,6 +45,11 @@ def logits(text: str, key: str | None) -> tuple[Floats, tuple[int, ...], Labels 
         return *matrix(rows), None if given is None else integers(given)
 
     return carefully_if_needed(text, build)
+
+
+def array(text: str) -> NDArray[Any]:
+    """The numbers in the text, lists of lists of any depth, in their own shape. Raises InputError for anything else."""
+    return carefully_if_needed(text, nested.array)
 
 
 def labels(text: str) -> Labels:

@@ -61,6 +61,21 @@ def _converted(flat: list[Any]) -> Floats:
         raise BeyondFloat64 from None
 
 
+def array(value: Any) -> NDArray[Any]:
+    """Numbers in their own shape: bool, int64 or float64, whichever all are. Raises InputError and BeyondFloat64."""
+    if not isinstance(value, list):
+        if type(value) not in (int, float, bool):
+            raise InputError(f"{shown(value)} is no number, and no list of numbers")
+        return array([value]).reshape(())
+    rows, leading = _rows(value, "value", 0)
+    flat = list(itertools.chain.from_iterable(rows))
+    if flat and set(map(type, flat)) == {bool}:
+        return np.array(flat, np.bool_).reshape(*leading, -1)
+    if flat and set(map(type, flat)) == {int} and all(-(2**63) <= v < 2**63 for v in flat):
+        return np.array(flat, np.int64).reshape(*leading, -1)
+    return matrix(value)[0].reshape(*leading, len(rows[0]))
+
+
 def _rows(value: list[Any], noun: str, first: int) -> tuple[list[list[Any]], tuple[int, ...]]:
     """The innermost lists, all of one length, and the shape that they are arranged in."""
     level: list[list[Any]] = [value]

@@ -26,9 +26,9 @@ HEADER_ERRORS = (
 )
 
 
-def member(origin: Origin, raw: str | None) -> Member:
+def member(origin: Origin, raw: str | None, masks: bool = False) -> Member:
     """The array of a .npy file, which is at its beginning still. Raises InputError unless it is complete and read."""
-    found = parsed(origin.head, "", origin.name, raw)
+    found = parsed(origin.head, "", origin.name, raw, masks)
     if origin.size is not None:
         if origin.size - found.offset != found.size:
             raise promised(found.size, f"{origin.size - found.offset}")
@@ -38,7 +38,7 @@ def member(origin: Origin, raw: str | None) -> Member:
     return replace(found, read=origin.read)
 
 
-def parsed(head: bytes, name: str, source: str, raw: str | None) -> Member:
+def parsed(head: bytes, name: str, source: str, raw: str | None, masks: bool = False) -> Member:
     """The header in the first bytes, of which there are HEAD where there are so many; ``offset`` is where it ends."""
     # float8_e5m2 is saved by a name that NumPy itself cannot read.
     stream = io.BytesIO(head.replace(b"'descr': '<f1'", b"'descr': '|V1'", 1))
@@ -57,4 +57,4 @@ def parsed(head: bytes, name: str, source: str, raw: str | None) -> Member:
     except HEADER_ERRORS as error:
         raise InputError(f"the .npy header is damaged: {brief(error) or 'it cannot be parsed'}") from None
     check_shape(shape)
-    return Member(name, dtype_of(dtype, raw), shape, is_fortran, source, stream.tell())
+    return Member(name, dtype_of(dtype, raw, masks), shape, is_fortran, source, stream.tell())

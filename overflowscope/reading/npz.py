@@ -28,7 +28,7 @@ class _Careful(io.BytesIO):
         return super().read(size)
 
 
-def members(origin: Origin, limit: int, raw: str | None) -> dict[str, Callable[[], Member]]:
+def members(origin: Origin, limit: int, raw: str | None, masks: bool = False) -> dict[str, Callable[[], Member]]:
     """The arrays of the archive by their names, each looked at only when called; then its bytes can be read once.
 
     The archive is read whole, and an array that promises more than ``limit`` bytes is refused.
@@ -42,17 +42,17 @@ def members(origin: Origin, limit: int, raw: str | None) -> dict[str, Callable[[
         raise InputError("the zip archive holds no .npy arrays", hint="save arrays with numpy.savez")
 
     def one(info: ZipInfo) -> Callable[[], Member]:
-        return lambda: _member(archive, info, origin.name, limit, raw)
+        return lambda: _member(archive, info, origin.name, limit, raw, masks)
 
     return {info.filename.removesuffix(".npy"): one(info) for info in files}
 
 
-def _member(archive: ZipFile, info: ZipInfo, source: str, limit: int, raw: str | None) -> Member:
+def _member(archive: ZipFile, info: ZipInfo, source: str, limit: int, raw: str | None, masks: bool) -> Member:
     name = info.filename.removesuffix(".npy")
     with located(where=place(name)):
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise InputError("the zip archive is compressed in another way than numpy.savez does")
-        header = parsed(_Unpacked(archive, info).read(HEAD), name, source, raw)
+        header = parsed(_Unpacked(archive, info).read(HEAD), name, source, raw, masks)
         if header.size > limit:
             raise too_large(
                 "an array of a .npz file", size_of(header.size), limit, "save it as .npy, or raise --max-bytes"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from overflowscope.formats import FORMATS
-from overflowscope.records import Exact, Measurement, Report
+from overflowscope.records import Exact, InputSummary, Measurement, Report
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,12 @@ def groups(report: Report) -> Iterator[tuple[str, list[Measurement]]]:
 
 
 def title(report: Report | Exact) -> str:
-    """The input in a line."""
-    given = report.input
+    """The input in a line, and the arithmetic."""
+    return f"{of_input(report.input)}{_arithmetic(report)}"
+
+
+def of_input(given: InputSummary) -> str:
+    """What went in, in a line."""
     drawn = f"{given.distribution} logits, seed {given.seed}" if given.distribution else given.source
     scaled = isinstance(given.scale, tuple) or given.scale != 1 or given.distribution
     scale = f", scale {_list(given.scale)}" if scaled else ""
@@ -98,7 +102,7 @@ def title(report: Report | Exact) -> str:
     labels = f", labels from {given.labels}" if given.labels not in (None, "input") and not given.distribution else ""
     ignored = f", {given.ignored_rows:,} rows ignored" if given.ignored_rows else ""
     shape = f"{given.rows:,} rows x {given.classes:,} classes"
-    return f"{drawn}{scale}{shift}: {shape}{labels}{ignored}{_arithmetic(report)}"
+    return f"{drawn}{scale}{shift}: {shape}{labels}{ignored}"
 
 
 def _arithmetic(report: Report | Exact) -> str:

@@ -27,7 +27,7 @@ def test_the_version(invoke: Invoke) -> None:
 def test_the_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
     finished = invoke(*arguments)
     assert (finished.status, finished.err) == (0, "")
-    for name in ("compare", "exact", "list", "replay", "schema"):
+    for name in ("compare", "exact", "list", "replay", "schema", "trace"):
         line = next(line for line in finished.out.splitlines() if line.split()[:1] == [name])
         assert len(line.split()) > 3
 

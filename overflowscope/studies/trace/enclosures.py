@@ -1,0 +1,162 @@
+"""What the exact values say: questions to enclosures, and distances in ulps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mpmath.libmp import finf, fninf, from_float, fzero, mpf_abs, mpf_add, mpf_cmp, mpf_shift, mpf_sub, to_float
+from numpy.typing import NDArray
+
+from overflowscope.arithmetic import decimals
+from overflowscope.arithmetic.extended import UNDEFINED
+from overflowscope.arithmetic.intervals import LINE, Element, Raw
+from overflowscope.formats import Floats, Format
+
+BITS = 96
+"""Of differences: they are rounded to so many, far below an ulp of any format."""
+NARROW = 2.0**-6
+"""An enclosure of a radius above so many ulps does not decide an error."""
+DIGITS = (17, 9, 6, 3)
+"""Significant digits in which an exact value is told: as many as its enclosure decides."""
+
+
+def kept(elements: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The enclosures, or of nothing known where they were not kept."""
+    if elements is not None:
+        return elements
+    unknown = np.empty(shape, object)
+    unknown.reshape(-1)[:] = [LINE] * unknown.size
+    return unknown
+
+
+def undefined(e: Element) -> bool:
+    """No value in the extended reals, with exact values throughout."""
+    return e is UNDEFINED or e == UNDEFINED
+
+
+def infinite(e: Element) -> float | None:
+    """The infinity that it is; None for anything else."""
+    if e[0] == e[1] == finf:
+        return np.inf
+    return -np.inf if e[0] == e[1] == fninf else None
+
+
+def is_zero(e: Element) -> bool:
+    return bool(e[0] == fzero and e[1] == fzero)
+
+
+def nonzero(e: Element) -> bool:
+    """Certainly a number other than 0, or an infinity."""
+    if undefined(e):
+        return False
+    below, above = mpf_cmp(e[0], fzero), mpf_cmp(e[1], fzero)
+    return bool(below > 0 or above < 0 or (below == 0 and e[2]) or (above == 0 and e[3]))
+
+
+def bounded(e: Element) -> bool:
+    """Enclosed: between two finite numbers."""
+    return not undefined(e) and not {finf, fninf} & {e[0], e[1]}
+
+
+def same(a: Element, b: Element) -> bool:
+    """Both known exactly, and equal; or the same enclosure of the same number."""
+    return bool(a is b or (a[0] == b[0] and a[1] == b[1] and a[0] == a[1]))
+
+
+def middle(e: Element) -> Raw:
+    """Of a bounded enclosure."""
+    raw: Raw = e[0] if e[0] == e[1] else mpf_shift(mpf_add(e[0], e[1], 2 * BITS, "n"), -1)
+    return raw
+
+
+def approximately(e: Element) -> float:
+    """As a double, an infinity where it is beyond; nan for what is undefined or not enclosed."""
+    if (known := infinite(e)) is not None:
+        return known
+    return float(to_float(middle(e))) if bounded(e) else np.nan
+
+
+def exponent(x: Raw, fmt: Format) -> int:
+    """Of the ulp of a number: ulp(x) = 2**exponent, with emin for 0 and below the normal range."""
+    binade = fmt.emin if x == fzero else min(max(int(x[2] + x[3]) - 1, fmt.emin), fmt.emax)
+    return binade - fmt.precision + 1
+
+
+def ulps(got: Floats, elements: NDArray[Any], fmt: Format) -> Floats:
+    """|got - exact| in ulps of the exact value, element by element; nan where that is not decided.
+
+    An infinity or nan for a number is infinitely wrong, also where the format holds nothing larger: what comes after
+    goes on with it. The right infinity is 0 off. Where there is no exact value nothing is off.
+    """
+    flat = [off(x, e, fmt) for x, e in zip(got.ravel().tolist(), elements.ravel().tolist(), strict=True)]
+    return np.array(flat, np.float64).reshape(got.shape)
+
+
+def off(x: float, e: Element, fmt: Format) -> float:
+    """The same of one element."""
+    if undefined(e):
+        return 0.0
+    if (known := infinite(e)) is not None:
+        return 0.0 if x == known else np.inf
+    if not bounded(e):
+        return np.nan
+    if not np.isfinite(x):
+        return np.inf
+    exact = middle(e)
+    unit = exponent(exact, fmt)
+    if _wide(e, fmt):
+        return np.nan
+    return _size(mpf_sub(from_float(x), exact, BITS, "n"), unit)
+
+
+def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float | None, float | None, float | None]:
+    """(total, inherited, added) in ulps of the exact value; None for what is not decided.
+
+    ``local`` is the exact result of the computed operands: what lies between it and the exact value was inherited.
+    """
+    total = off(x, exact, fmt)
+    if undefined(exact):
+        return None, None, None
+    unit = exponent(middle(exact), fmt) if bounded(exact) else None
+    if unit is None or not bounded(local):
+        inherited = 0.0 if same(exact, local) else np.inf if infinite(local) is not None or unit is None else np.nan
+        if undefined(local):
+            inherited = np.inf
+        added = 0.0 if infinite(local) == x or (undefined(local) and x != x) else np.nan
+    else:
+        apart = mpf_sub(middle(local), middle(exact), BITS, "n")
+        inherited = 0.0 if same(exact, local) else _size(apart, unit)
+        added = np.inf if not np.isfinite(x) else _size(mpf_sub(from_float(x), middle(local), BITS, "n"), unit)
+    undecided = _wide(exact, fmt) or _wide(local, fmt)
+    return tuple(  # type: ignore[return-value]
+        None if v != v or (undecided and np.isfinite(v)) else v for v in (total, inherited, added)
+    )
+
+
+def _wide(e: Element, fmt: Format) -> bool:
+    """Whether an enclosure is too wide to measure errors against; beyond the largest number by its own ulp."""
+    if undefined(e) or infinite(e) is not None:
+        return False
+    if not bounded(e):
+        return True
+    if e[0] == e[1]:
+        return False
+    exact = middle(e)
+    unit = max(exponent(exact, fmt), int(exact[2] + exact[3]) - fmt.precision)
+    return _size(mpf_sub(e[1], e[0], 30, "u"), unit + 1) > NARROW
+
+
+def _size(x: Raw, unit: int) -> float:
+    """|x| in units of 2**unit; at most the largest double."""
+    return min(abs(float(to_float(mpf_shift(mpf_abs(x), -unit)))), float(np.finfo(np.float64).max))
+
+
+def text(e: Element) -> tuple[str | None, str]:
+    """(decimal digits or None, exact | undecided | undefined)."""
+    if undefined(e):
+        return None, "undefined"
+    for digits in DIGITS:
+        if (found := decimals.decided(e, digits)) is not None:
+            return found, "exact"
+    return None, "undecided"

@@ -1,0 +1,150 @@
+"""What would have been enough: changes tried on this very input, in order of simplicity, against the exact values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from overflowscope.formats import FORMATS, Floats, Format
+from overflowscope.records.trace import Remedy
+from overflowscope.studies.trace import enclosures
+from overflowscope.studies.trace.calculation import Calculation
+from overflowscope.studies.trace.feeds import places
+from overflowscope.studies.trace.history import History, lost
+
+Change = Callable[[Any, Any, Callable[[Any], Any]], Any]
+
+
+SMALL = 2**10
+"""Numbers that are traced anew, smaller, several times."""
+
+
+def _top(xp: Any, x: Any) -> Any:
+    return xp.max(x, axis=-1, keepdims=True)
+
+
+def _size(xp: Any, x: Any) -> Any:
+    return xp.max(abs(x), axis=-1, keepdims=True)
+
+
+def _beside(row: Any, result: Any) -> Any:
+    """A number of each row, in the shape of a result of the whole row or of one number for each."""
+    return row if row.ndim == result.ndim else row[..., 0]
+
+
+def _shift(xp: Any, x: Any, f: Any) -> Any:
+    return f(x - _top(xp, x))
+
+
+def _shift_back(xp: Any, x: Any, f: Any) -> Any:
+    result = f(x - _top(xp, x))
+    return _beside(_top(xp, x), result) + result
+
+
+def _centre(xp: Any, x: Any, f: Any) -> Any:
+    return f(x - xp.mean(x, axis=-1, keepdims=True))
+
+
+def _scale(xp: Any, x: Any, f: Any) -> Any:
+    return f(x / _size(xp, x))
+
+
+def _scale_back(xp: Any, x: Any, f: Any) -> Any:
+    result = f(x / _size(xp, x))
+    return _beside(_size(xp, x), result) * result
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change to any function of rows: its name, how the verdict says it, its formula."""
+
+    name: str
+    sentence: str
+    formula: str
+    change: Change
+
+
+OF_ROWS = (
+    Entry("shift", "Shifting by the maximum", "f(x - max)", _shift),
+    Entry("shift_back", "Shifting by the maximum, and adding it back,", "max + f(x - max)", _shift_back),
+    Entry("centre", "Subtracting the mean first", "f(x - mean)", _centre),
+    Entry("scale", "Scaling by the largest magnitude", "f(x / max|x|)", _scale),
+    Entry("scale_back", "Scaling by the largest magnitude, and back,", "max|x| * f(x / max|x|)", _scale_back),
+)
+
+
+def fault(values: Floats, history: History) -> str | None:
+    """What is wrong with results that should be those of the traced run: None where they are clean.
+
+    Clean is: every element that has a true value is finite where that is, no wrong zero, and right to at least half of
+    its bits. Nothing is clean of which the truth is not enclosed.
+    """
+    if values.shape != history.result.shape:
+        return f"gives the shape {values.shape}"
+    fmt = history.fmt
+    everywhere = places(np.ones(values.shape, np.bool_))
+    known = [place for place in everywhere if not enclosures.undefined(history.exact[place])]
+    bad = lost(values, history.exact)
+    for what, mask in (("nan", bad & np.isnan(values)), ("inf", bad & np.isinf(values))):
+        if any(mask[place] for place in known):
+            return f"gives {what}"
+    errors = [enclosures.off(float(values[place]), history.exact[place], fmt) for place in known]
+    if any(np.isnan(e) for e in errors):
+        return "cannot be checked, for the exact result is not enclosed"
+    if any(values[place] == 0 and e > 0.5 for place, e in zip(known, errors, strict=True)):
+        return "gives a wrong 0"
+    worst = max(errors, default=0.0)
+    bits = float(np.log2(1 + worst))
+    return f"loses {min(bits, fmt.precision):.0f} of {fmt.precision} bits" if bits > fmt.precision / 2 else None
+
+
+def attempt(name: str, sentence: str, formula: str, run: Callable[[], Floats], history: History) -> Remedy:
+    """Run it, and look. A person's function may not take what it is given: then that is what is found."""
+    try:
+        found = fault(run(), history)
+    except Exception as error:
+        found = f"fails: {type(error).__name__}"
+    return Remedy(name=name, sentence=sentence, formula=formula, clean=found is None, found=found or "clean")
+
+
+def of_rows(calculation: Calculation, history: History) -> Iterator[Remedy]:
+    """Changes of the input that some functions do not mind: of logits, of a spread, of a length."""
+    for entry in OF_ROWS:
+        run = functools.partial(calculation.results, entry.change)
+        yield attempt(entry.name, entry.sentence, entry.formula, run, history)
+
+
+def of_formats(calculation: Calculation, history: History) -> Iterator[Remedy]:
+    """The same lines in a wider format, rounded once at the end."""
+    for name in ("float32", "float64"):
+        wider = FORMATS[name]
+        if wider.holds(calculation.fmt) and wider is not calculation.fmt and _is_wider(wider, calculation.compute):
+            sentence = f"Computing in {name} and rounding once"
+            yield attempt(name, sentence, f"f(x in {name})", calculation.wider(wider).results, history)
+
+
+def _is_wider(wider: Format, compute: Format | None) -> bool:
+    return compute is None or (wider.holds(compute) and wider is not compute)
+
+
+def of_scales(calculation: Calculation, clean: Callable[[Calculation], bool]) -> Iterator[Remedy]:
+    """Smaller numbers: the largest factor of two digits with which it goes well, found by halving.
+
+    Not for many numbers, for each try traces them anew, and not where the result may not depend on their size.
+    """
+    if calculation.x.size > SMALL or not np.isfinite(calculation.x).all():
+        return
+    low, high = 0, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if clean(calculation.scaled(middle / 100)) else (low, middle)
+    sentence = f"Making the {calculation.word}s smaller, {low / 100:g} times as large,"
+    if low:
+        yield Remedy(name="smaller", sentence=sentence, formula=f"f({low / 100:g} x)", clean=True, found="clean")
+    else:
+        found = "not for c from 0.01 to 0.99"
+        yield Remedy(name="smaller", sentence="Making them smaller", formula="f(c x)", clean=False, found=found)
