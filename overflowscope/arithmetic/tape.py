@@ -84,12 +84,13 @@ class Tape:
             found: Elements = lifted(numbers(array.value))
             return found
         if least == most:
-            made: Elements | None = self.steps[most].made
+            made = self.steps[most].made
             whole = made is not None and flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
             if made is None:
                 return None
             found = made if whole else made.reshape(-1)[flat & FLAT]
-            return found.reshape(origins.shape)
+            shaped: Elements = found.reshape(origins.shape)
+            return shaped
         return self._gathered(flat, np.ravel(numbers(array.value)), origins.shape)
 
     def _gathered(self, flat: Origins, values: Any, shape: tuple[int, ...]) -> Elements | None:
