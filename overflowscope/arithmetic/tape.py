@@ -88,8 +88,9 @@ class Tape:
             whole = made is not None and flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
             if made is None:
                 return None
-            found = made if whole else made.reshape(-1)[flat & FLAT]
-            return found.reshape(origins.shape)
+            moved = made if whole else made.reshape(-1)[flat & FLAT]
+            shaped: Elements = moved.reshape(origins.shape)
+            return shaped
         return self._gathered(flat, np.ravel(numbers(array.value)), origins.shape)
 
     def _gathered(self, flat: Origins, values: Any, shape: tuple[int, ...]) -> Elements | None:
