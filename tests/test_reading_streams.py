@@ -312,8 +312,8 @@ def test_a_file_that_changes_while_it_is_checked(tmp_path: Path, monkeypatch: py
     path.write_bytes(KINDS["npy"])
     original = sys.modules["overflowscope.reading.npy"].member
 
-    def growing(origin: Any, raw: Any) -> Any:
-        member = original(origin, raw)
+    def growing(origin: Any, *options: Any) -> Any:
+        member = original(origin, *options)
         with open(path, "ab") as file:
             file.write(b"more")
         return member
