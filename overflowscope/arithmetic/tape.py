@@ -84,12 +84,12 @@ class Tape:
             found: Elements = lifted(numbers(array.value))
             return found
         if least == most:
-            made = self.steps[most].made
+            made: Elements | None = self.steps[most].made
             whole = made is not None and flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
             if made is None:
                 return None
-            found = made if whole else made.reshape(-1)[flat & FLAT]
-            shaped: Elements = found.reshape(origins.shape)
+            moved = made if whole else made.reshape(-1)[flat & FLAT]
+            shaped: Elements = moved.reshape(origins.shape)
             return shaped
         return self._gathered(flat, np.ravel(numbers(array.value)), origins.shape)
 

@@ -39,7 +39,7 @@ class Commands(click.Group):
 def _modules() -> dict[str, str]:
     """Command to module. A module whose name would hide a builtin ends in an underscore, which the command drops."""
     files = [f[:-3] for place in __path__ for f in os.listdir(place) if f.endswith(".py") and not f.startswith("_")]
-    return {name.rstrip("_"): name for name in files}
+    return {name.rstrip("_"): name for name in sorted(files)}
 
 
 def _about(module: str) -> str:

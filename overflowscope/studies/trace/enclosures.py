@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -83,31 +84,39 @@ def exponent(x: Raw, fmt: Format) -> int:
     return binade - fmt.precision + 1
 
 
-def ulps(got: Floats, elements: NDArray[Any], fmt: Format) -> Floats:
-    """|got - exact| in ulps of the exact value, element by element; nan where that is not decided.
+Truth = tuple[float | None, Raw | None, int]
+"""What a number is measured against: an infinity or nan (no exact value), or the middle of its enclosure and its ulp's
+exponent; neither where it is not decided."""
+
+
+def truth(e: Element, fmt: Format) -> Truth:
+    """Of one exact value."""
+    if undefined(e):
+        return np.nan, None, 0
+    if (known := infinite(e)) is not None:
+        return known, None, 0
+    if _wide(e, fmt):
+        return None, None, 0
+    exact = middle(e)
+    return None, exact, exponent(exact, fmt)
+
+
+def off(x: float, against: Truth) -> float:
+    """The distance in ulps of the exact value; nan where that is not decided.
 
     An infinity or nan for a number is infinitely wrong, also where the format holds nothing larger: what comes after
     goes on with it. The right infinity is 0 off. Where there is no exact value nothing is off.
     """
-    flat = [off(x, e, fmt) for x, e in zip(got.ravel().tolist(), elements.ravel().tolist(), strict=True)]
+    known, exact, unit = against
+    if exact is None:
+        return np.nan if known is None else 0.0 if known != known or x == known else np.inf
+    return _size(mpf_sub(from_float(x), exact, BITS, "n"), unit) if math.isfinite(x) else np.inf
+
+
+def ulps(got: Floats, elements: NDArray[Any], fmt: Format) -> Floats:
+    """``off`` of every element."""
+    flat = [off(x, truth(e, fmt)) for x, e in zip(got.ravel().tolist(), elements.ravel().tolist(), strict=True)]
     return np.array(flat, np.float64).reshape(got.shape)
-
-
-def off(x: float, e: Element, fmt: Format) -> float:
-    """The same of one element."""
-    if undefined(e):
-        return 0.0
-    if (known := infinite(e)) is not None:
-        return 0.0 if x == known else np.inf
-    if not bounded(e):
-        return np.nan
-    if not np.isfinite(x):
-        return np.inf
-    exact = middle(e)
-    unit = exponent(exact, fmt)
-    if _wide(e, fmt):
-        return np.nan
-    return _size(mpf_sub(from_float(x), exact, BITS, "n"), unit)
 
 
 def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float | None, float | None, float | None]:
@@ -115,7 +124,7 @@ def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float 
 
     ``local`` is the exact result of the computed operands: what lies between it and the exact value was inherited.
     """
-    total = off(x, exact, fmt)
+    total = off(x, truth(exact, fmt))
     if undefined(exact):
         return None, None, None
     unit = exponent(middle(exact), fmt) if bounded(exact) else None

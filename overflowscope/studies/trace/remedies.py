@@ -11,10 +11,8 @@ import numpy as np
 
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records.trace import Remedy
-from overflowscope.studies.trace import enclosures
 from overflowscope.studies.trace.calculation import Calculation
-from overflowscope.studies.trace.feeds import places
-from overflowscope.studies.trace.history import History, lost
+from overflowscope.studies.trace.history import History
 
 Change = Callable[[Any, Any, Callable[[Any], Any]], Any]
 
@@ -85,20 +83,16 @@ def fault(values: Floats, history: History) -> str | None:
     """
     if values.shape != history.result.shape:
         return f"gives the shape {values.shape}"
-    fmt = history.fmt
-    everywhere = places(np.ones(values.shape, np.bool_))
-    known = [place for place in everywhere if not enclosures.undefined(history.exact[place])]
-    bad = lost(values, history.exact)
-    for what, mask in (("nan", bad & np.isnan(values)), ("inf", bad & np.isinf(values))):
-        if any(mask[place] for place in known):
+    fmt, errors = history.fmt, history.distances(values)
+    lost = np.isinf(errors)
+    for what, mask in (("nan", np.isnan(values)), ("inf", np.isinf(values))):
+        if (lost & mask).any():
             return f"gives {what}"
-    errors = [enclosures.off(float(values[place]), history.exact[place], fmt) for place in known]
-    if any(np.isnan(e) for e in errors):
+    if np.isnan(errors).any():
         return "cannot be checked, for the exact result is not enclosed"
-    if any(values[place] == 0 and e > 0.5 for place, e in zip(known, errors, strict=True)):
+    if ((values == 0) & (errors > 0.5)).any():
         return "gives a wrong 0"
-    worst = max(errors, default=0.0)
-    bits = float(np.log2(1 + worst))
+    bits = float(np.log2(1 + errors.max(initial=0.0)))
     return f"loses {min(bits, fmt.precision):.0f} of {fmt.precision} bits" if bits > fmt.precision / 2 else None
 
 
