@@ -55,8 +55,8 @@ class Tape:
         """The next step; what it holds is frozen already."""
         self.steps.append(Step(len(self.steps), name, args, kwargs, output, computes, self.place, made))
 
-    def note(self, note: Note) -> None:
-        self.notes.append(note)
+    def note(self, operation: str, index: int, computed: Any, exact: Any, count: int = 1) -> None:
+        self.notes.append(Note(len(self.steps), self.place, operation, index, computed, exact, count))
 
     def escape(self, what: str, hint: str | None = None) -> Unrecordable:
         """The refusal, with the line of the person's code."""
@@ -85,12 +85,11 @@ class Tape:
             return found
         if least == most:
             made: Elements | None = self.steps[most].made
-            whole = made is not None and flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
             if made is None:
                 return None
-            moved = made if whole else made.reshape(-1)[flat & FLAT]
-            shaped: Elements = moved.reshape(origins.shape)
-            return shaped
+            whole = flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
+            picked: Elements = (made if whole else made.reshape(-1)[flat & FLAT]).reshape(origins.shape)
+            return picked
         return self._gathered(flat, np.ravel(numbers(array.value)), origins.shape)
 
     def _gathered(self, flat: Origins, values: Any, shape: tuple[int, ...]) -> Elements | None:
