@@ -63,7 +63,7 @@ class Seen:
     @functools.cached_property
     def errors(self) -> Floats:
         """In ulps, element by element; nan where they are not decided."""
-        return enclosures.ulps(self.result, self.exact, self.fmt)
+        return enclosures.truths(self.exact, self.fmt).distances(self.result)
 
     @functools.cached_property
     def inaccurate(self) -> Mask:
@@ -132,23 +132,18 @@ class History:
         found = lost(self.result, self.exact)
         for place in feeds.places(self.result == 0):
             e = self.exact[place]
-            found[place] = enclosures.nonzero(e) and enclosures.off(0.0, enclosures.truth(e, self.fmt)) > 0.5
+            found[place] = enclosures.nonzero(e) and enclosures.off(0.0, e, self.fmt) > 0.5
         return found
 
     @functools.cached_property
-    def truths(self) -> list[enclosures.Truth]:
-        """What its results are measured against, in C order."""
-        return [enclosures.truth(e, self.fmt) for e in self.exact.ravel().tolist()]
+    def truths(self) -> enclosures.Truths:
+        """What its results are measured against."""
+        return enclosures.truths(self.exact, self.fmt)
 
     @functools.cached_property
     def errors(self) -> Floats:
         """Of the result, in ulps; nan where they are not decided."""
-        return self.distances(self.result)
-
-    def distances(self, values: Floats) -> Floats:
-        """Of values in the place of the result, likewise."""
-        flat = [enclosures.off(x, truth) for x, truth in zip(values.ravel().tolist(), self.truths, strict=True)]
-        return np.array(flat, np.float64).reshape(values.shape)
+        return self.truths.distances(self.result)
 
     @functools.cached_property
     def inaccurate(self) -> Mask:

@@ -83,7 +83,7 @@ def fault(values: Floats, history: History) -> str | None:
     """
     if values.shape != history.result.shape:
         return f"gives the shape {values.shape}"
-    fmt, errors = history.fmt, history.distances(values)
+    fmt, errors = history.fmt, history.truths.distances(values)
     lost = np.isinf(errors)
     for what, mask in (("nan", np.isnan(values)), ("inf", np.isinf(values))):
         if (lost & mask).any():
