@@ -147,7 +147,7 @@ class Remedy:
 class Traced:
     """What was traced: a formulation of an operation, or a person's function. ``row`` is None where all rows were.
 
-    ``alone`` says why one row stands for all; None where nothing was left out.
+    ``remarks`` say which row is shown, and what is left out.
     """
 
     operation: str | None
@@ -159,7 +159,7 @@ class Traced:
     accumulator: str
     quantity: str
     row: int | None
-    alone: str | None
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,7 +119,7 @@ def line(source: Source) -> str:
 
 def remarks(found: Trace) -> list[str]:
     """What there is to say beside the steps, the verdict apart."""
-    said = [] if found.traced.alone is None else [found.traced.alone]
+    said = list(found.traced.remarks)
     for step in found.steps:
         said += [f"step {step.number}, {step.operation}: {e.text}" for e in step.events if e.harmless and e.text]
     for source, notes in groupby(found.notes, key=lambda note: note.source):

@@ -106,7 +106,7 @@ def trace(*steps: Step, **changes: Any) -> Trace:
         accumulator="native",
         quantity="value",
         row=0,
-        alone=None,
+        remarks=(),
     )
     made = Trace(
         schema=SCHEMA,
@@ -217,7 +217,7 @@ def everything() -> Trace:
             sum_order="pairwise",
             accumulator="float16",
             quantity="gradient",
-            alone="2,000 rows of 1,000 are many: row 17 is traced alone",
+            remarks=("2,000 rows of 1,000 are many: row 17 is traced alone",),
             row=1017,
         ),
     )

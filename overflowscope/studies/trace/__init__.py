@@ -29,6 +29,8 @@ __all__ = ["Formulated", "Own", "Request", "run", "trace"]
 
 BITS = 256
 """Of the enclosures of exact values."""
+MOST = 2**17
+"""Elements that a step may have to have exact values: a few seconds."""
 
 
 def trace(
@@ -100,9 +102,9 @@ def _run(request: Request) -> Trace:
     request.check_row()
     subject = request.subject
     if isinstance(subject, Own):
-        calculation, row, alone = function.calculation(request, subject)
+        calculation, row, remarks = function.calculation(request, subject)
     else:
-        row, alone = operation.chosen_row(request, subject)
+        row, remarks = operation.chosen_row(request, subject)
         calculation = operation.calculation(request, subject, row)
     recording, result, inputs = _recorded(calculation)
     taken = history(recording.steps, result, request.fmt, len(recording.steps))
@@ -125,7 +127,7 @@ def _run(request: Request) -> Trace:
             isinstance(subject, Formulated) and subject.operation.takes_labels,
             subject.compute if isinstance(subject, Formulated) else None,
         ),
-        traced=_traced(request, row, alone),
+        traced=_traced(request, row, [*remarks, *_unseen(recording)]),
         steps=diagnosis.steps,
         result=tuple(accounts.result_steps(taken)),
         notes=notes,
@@ -138,7 +140,7 @@ def _run(request: Request) -> Trace:
 def _recorded(calculation: Calculation) -> tuple[Recording, RecordedArray, dict[int, Any]]:
     """The run, its result, and its input arrays by their numbers."""
     xp, x = calculation.arrays()
-    recording = Recording(xp, Shadows(BITS))
+    recording = Recording(xp, Shadows(BITS, MOST))
     given: dict[int, Any] = {}
     asarray = recording.asarray
 
@@ -204,7 +206,16 @@ def _note(taken: History, note: Decision) -> Note:
     )
 
 
-def _traced(request: Request, row: int | None, alone: str | None) -> Traced:
+def _unseen(recording: Recording) -> list[str]:
+    """What has no exact values."""
+    assert recording.shadows is not None
+    said = [f"np.{name} has no exact value here, nor what is computed from it" for name in recording.shadows.unruled]
+    if any(s.made is None for s in recording.steps if s.computes):
+        said.append(f"steps of more than {MOST:,} numbers have no exact values, nor what is computed from them")
+    return said
+
+
+def _traced(request: Request, row: int | None, remarks: list[str]) -> Traced:
     subject, model = request.subject, request.model
     formulated = subject if isinstance(subject, Formulated) else None
     accumulator = "native" if model is None else (model.accumulator or request.fmt).name
@@ -218,5 +229,5 @@ def _traced(request: Request, row: int | None, alone: str | None) -> Traced:
         accumulator=accumulator,
         quantity="gradient" if request.gradient else "value",
         row=row,
-        alone=alone,
+        remarks=tuple(remarks),
     )

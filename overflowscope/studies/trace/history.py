@@ -32,6 +32,7 @@ class Seen:
         self.result = np.asarray(numbers(step.result), np.float64)
         self.operands = [_held(a, fmt) for a in step.operands]
         self.origins: list[Origins | None] = list(step.origins)
+        self.known = step.exact is not None
         self.exact = enclosures.kept(step.exact, self.result.shape)
 
     @functools.cached_property
@@ -42,7 +43,7 @@ class Seen:
     @functools.cached_property
     def lost(self) -> Mask:
         """Where the result is nan or an infinity, and the exact value is not that infinity."""
-        return lost(self.result, self.exact)
+        return lost(self.result, self.exact) if self.known else np.asarray(~np.isfinite(self.result))
 
     @functools.cached_property
     def vanished(self) -> Mask:
@@ -56,13 +57,16 @@ class Seen:
 
     def _zero_where(self, wrong: Any) -> Mask:
         found = np.zeros(self.result.shape, np.bool_)
-        for place in feeds.places(self.result == 0):
-            found[place] = wrong(self.exact[place], self.local[place])
+        if self.known:
+            for place in feeds.places(self.result == 0):
+                found[place] = wrong(self.exact[place], self.local[place])
         return found
 
     @functools.cached_property
     def errors(self) -> Floats:
         """In ulps, element by element; nan where they are not decided."""
+        if not self.known:
+            return np.full(self.result.shape, np.nan)
         return enclosures.truths(self.exact, self.fmt).distances(self.result)
 
     @functools.cached_property
@@ -129,11 +133,8 @@ class History:
     @functools.cached_property
     def wrong(self) -> Mask:
         """Of the result: nan or infinities that the truth is not, and 0 where it rounds to something else."""
-        found = lost(self.result, self.exact)
-        for place in feeds.places(self.result == 0):
-            e = self.exact[place]
-            found[place] = enclosures.nonzero(e) and enclosures.off(0.0, e, self.fmt) > 0.5
-        return found
+        # A 0 that is more than half an ulp off should have been another number.
+        return np.asarray(lost(self.result, self.exact) | ((self.result == 0) & (self.errors > 0.5)), np.bool_)
 
     @functools.cached_property
     def truths(self) -> enclosures.Truths:
