@@ -1,7 +1,7 @@
 """Which softmax survives: floating-point formulations measured against certified truth.
 
 The command line is ``overflowscope compare``; ``compare`` here is the same for arrays, and gives a Report;
-``exact`` gives the true values themselves, ``trace`` one calculation step by step.
+``exact`` gives the true values themselves, ``trace`` one calculation step by step, and ``replay`` a training.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from overflowscope.records import Measurement, Report
     from overflowscope.studies.compare import compare
     from overflowscope.studies.exact import exact
+    from overflowscope.studies.replay import replay
     from overflowscope.studies.trace import trace
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Measurement", "Report", "__version__", "compare", "exact", "trace"]
+__all__ = ["InputError", "Measurement", "Report", "__version__", "compare", "exact", "replay", "trace"]
 
 _HOMES = {
     "InputError": "overflowscope.errors",
@@ -24,6 +25,7 @@ _HOMES = {
     "Report": "overflowscope.records",
     "compare": "overflowscope.studies.compare",
     "exact": "overflowscope.studies.exact",
+    "replay": "overflowscope.studies.replay",
     "trace": "overflowscope.studies.trace",
 }
 

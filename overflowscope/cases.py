@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import Format
 from overflowscope.implementations import checked
+from overflowscope.records import subject
 
 OPERATIONS = ("softmax", "cross_entropy")
 FORMULATIONS = ("naive", "shifted", "lse")
 DTYPES = ("float16", "float32", "float64")
 """What is compared unless asked otherwise."""
+QUANTITIES = ("value", "gradient", "both")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Contender:
     @property
     def name(self) -> str:
         return self.formulation or self.implementation
+
+    @property
+    def subject(self) -> str:
+        """The operation, or the gradient of it."""
+        return subject(self.operation.name, self.operation.quantity)
 
 
 def contenders(
@@ -66,6 +73,24 @@ def contenders(
     extra = [Contender(target, None, spec, checked(spec, function, target)) for spec, function in implementations]
     at = max((i + 1 for i, c in enumerate(found) if c.operation is target), default=0)
     return found[:at] + extra + found[at:]
+
+
+def of_quantity(contenders: Sequence[Contender], quantity: str) -> list[Contender]:
+    """The contenders themselves, their gradients in their places, or operation by operation first the ones and then the
+    others. Raises InputError for an unknown quantity, and for an operation of which no gradient is stated."""
+    if quantity not in QUANTITIES:
+        raise unknown("quantity", quantity, QUANTITIES)
+    found = []
+    for operation in {c.operation.name: c.operation for c in contenders}.values():
+        values = [c for c in contenders if c.operation is operation]
+        found += values if quantity != "gradient" else []
+        found += [_differentiated(c) for c in values] if quantity != "value" else []
+    return found
+
+
+def _differentiated(contender: Contender) -> Contender:
+    operation = catalogue.differentiated(contender.operation.name)
+    return replace(contender, operation=operation, run=contender.operation.derived(contender.run))
 
 
 def chosen_operations(operations: str | Sequence[str]) -> list[Operation]:

@@ -19,6 +19,8 @@ from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, unknown
 from overflowscope.formats import FORMATS
 
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
 
 def load(spec: str) -> Callable[..., Any]:
     """The function that ``path/to/file.py:function`` or ``package.module:function`` names. This runs the module.
@@ -92,7 +94,11 @@ def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Ca
             raise InputError(f"{spec}: {error.what}", hint=error.hint) from None
         except (Exception, SystemExit) as error:
             raise raised(f"{spec} failed", error) from error
-        return result if recorded else _real(spec, result, operation.shape(logits))
+        if not recorded:
+            return _real(spec, result, operation.shape(logits))
+        if isinstance(result, RecordedArray):
+            _check_shape(spec, result, operation.shape(logits))
+        return result
 
     return run
 
@@ -105,9 +111,13 @@ def _real(spec: str, result: Any, shape: tuple[int, ...]) -> Any:
     if array.dtype.kind not in "fiu" and array.dtype.name not in FORMATS:
         what = "nothing" if result is None else f"{type(result).__name__} of {array.dtype.name}"
         raise InputError(f"{spec} returned {what}, not real numbers")
+    _check_shape(spec, array, shape)
+    return array
+
+
+def _check_shape(spec: str, array: Any, shape: tuple[int, ...]) -> None:
     if array.shape != shape:
         raise InputError(f"{spec} returned an array of shape {array.shape}, not {shape}")
-    return array
 
 
 def raised(what: str, error: BaseException) -> InputError:
@@ -123,4 +133,4 @@ def raised(what: str, error: BaseException) -> InputError:
 
 def _machinery(filename: str) -> bool:
     """Frames that are nobody's source: ours, the import system's, NumPy's dispatch (<__array_function__ internals>)."""
-    return filename == __file__ or "importlib" in filename or filename.startswith("<")
+    return filename.startswith((PACKAGE, "<")) or "importlib" in filename

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from overflowscope.records import Exact, Report
+from overflowscope.records.replay import Replay
 from overflowscope.records.trace import Trace
 
 NONFINITE = ["nan", "inf", "-inf"]
@@ -23,12 +24,17 @@ def exact() -> dict[str, Any]:
     return _document("exact", Exact)
 
 
+def replay() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope replay --json``."""
+    return _document("replay", Replay)
+
+
 def trace() -> dict[str, Any]:
     """The JSON Schema of ``overflowscope trace --json``."""
     return _document("trace", Trace)
 
 
-SCHEMAS = {"compare": compare, "exact": exact, "trace": trace}
+SCHEMAS = {"compare": compare, "exact": exact, "replay": replay, "trace": trace}
 
 
 def _document(command: str, record: Any) -> dict[str, Any]:

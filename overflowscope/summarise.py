@@ -42,10 +42,11 @@ class Label:
     probabilities: bool
     leading: tuple[int, ...]
     model: Model | None = None
+    quantity: str = "value"
 
 
-def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
-    """The measurement that a tally is, without its explanation."""
+def summarise(label: Label, tally: Tally, returned: str, refused: str = "") -> Measurement:
+    """The measurement that a tally is, without its explanation but for why it was refused."""
     outcome = dict(zip(Outcome, tally.outcomes, strict=True))
     measured = tally.ulps.count + tally.ulps.infinite
     share = tally.correct / measured if measured else None
@@ -60,8 +61,8 @@ def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
         compute=label.compute.name,
         sum_order="native" if model is None else model.order,
         accumulator="native" if model is None else (model.accumulator or label.compute).name,
-        quantity="value",
-        status="ok",
+        quantity=label.quantity,
+        status="refused" if refused else "ok",
         scale=label.scale,
         rows=tally.rows,
         elements=tally.elements,
@@ -95,7 +96,7 @@ def summarise(label: Label, tally: Tally, returned: str) -> Measurement:
         ),
         failures=failures(tally),
         returned=returned,
-        explanation=None,
+        explanation=f"refused: {refused}" if refused else None,
         undefined_row=None if tally.undefined.min == math.inf else int(tally.undefined.min),
     )
 

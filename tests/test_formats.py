@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from overflowscope import formats
 from overflowscope.errors import InputError
-from overflowscope.formats import FORMATS, Format, round_fraction, round_parts, round_to
+from overflowscope.formats import FORMATS, Format, narrowed, round_fraction, round_parts, round_to
 
 INF, NAN = math.inf, math.nan
 
@@ -224,6 +224,27 @@ def test_numpy_casts_to_float16_so() -> None:
     numbers, _ = probes("float16")
     with np.errstate(all="ignore"):
         same(round_to(numbers, FORMATS["float16"]), numbers.astype(np.float16).astype(np.float64))
+
+
+@pytest.mark.parametrize("name", [n for n in FORMATS if FORMATS[n].precision < 24])
+def test_float32_is_narrowed_as_doubles_are_rounded(name: str) -> None:
+    """All codes and midpoints with their neighbours in float32, and random codes: subnormal, huge, inf and nan."""
+    if FORMATS[name].extra:
+        pytest.importorskip("ml_dtypes")
+    with np.errstate(all="ignore"):
+        numbers = probes(name)[0].astype(np.float32)
+        random = np.random.default_rng(7).integers(0, 2**32, 100_000, dtype=np.uint32).view(np.float32)
+        near = [np.nextafter(numbers, np.float32(0)), numbers, np.nextafter(numbers, np.float32(INF)), random]
+        given = np.concatenate([*near, -numbers, np.array([0, -0.0, INF, -INF, NAN], np.float32)])
+        wanted = round_to(given.astype(np.float64), FORMATS[name])
+        if not FORMATS[name].has_infinity:
+            wanted = np.where(np.isinf(wanted), NAN, wanted)
+        got = narrowed(given, FORMATS[name])
+        assert got.dtype == FORMATS[name].dtype
+        same(got.astype(np.float64), wanted)
+    assert narrowed(given[:6].reshape(3, 2), FORMATS[name]).shape == (3, 2)
+    assert narrowed(given[0], FORMATS[name]).shape == ()
+    assert narrowed(given[:0], FORMATS[name]).shape == (0,)
 
 
 def floats32() -> np.ndarray:

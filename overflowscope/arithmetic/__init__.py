@@ -30,3 +30,11 @@ def numbers(x: Any) -> formats.Floats:
     """The numbers in an array as float64, whatever arithmetic it is of."""
     own = getattr(x, "numbers", None)
     return np.asarray(x).astype(np.float64) if own is None else own
+
+
+def held(x: Any, values: Any) -> Any:
+    """Numbers rounded once to the format of the array ``x``, in its arithmetic: an array of their own shape."""
+    own = getattr(x, "xp", None)
+    if own is not None:
+        return own.asarray(values)
+    return formats.round_to(values, formats.of(x.dtype)).astype(x.dtype)

@@ -3,6 +3,9 @@
 An operation states its meaning (the textbook definition, never rearranged), the identity that the reference runs, the
 limits of rows with infinities, and its formulations: functions over an array namespace ``xp`` (NumPy's names) with
 constants through ``arithmetic.constant``. A formulation is one function under ``@operation.formulation(...)``.
+
+Its gradient is an operation too, for which the same three things are stated; its formulations are what autograd gets
+from the operation's own.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from overflowscope.errors import unknown
+from overflowscope.arithmetic.derived import Derived
+from overflowscope.errors import InputError, unknown
 
 
 class Sizes(NamedTuple):
@@ -67,13 +71,30 @@ class Formulation:
     fragile: bool = False
 
 
+class Gradient(NamedTuple):
+    """The gradient of an operation with respect to the row: what an Operation states, of it.
+
+    Of an operation with one result for each class it is that of the result at the label. A cotangent of random numbers
+    would be as good a choice for autograd, but a bad one to measure: sum_i p_i (c_j - c_i) is 0 for some c near any,
+    and errors relative to it say more of c than of the formulation. At the label nothing cancels. All three functions
+    take (xp, logits) or, where the operation takes labels or has a result for each class, (xp, logits, labels); the
+    limit takes no xp.
+    """
+
+    summary: str
+    meaning: Callable[..., Any]
+    identity: Callable[..., Any]
+    limit: Callable[..., Any]
+
+
 @dataclass(frozen=True)
 class Operation:
     """An operation on rows of logits. ``per_class``: its result has the shape (rows, classes), else (rows,).
 
     ``meaning`` and ``identity`` take (xp, logits) or, with ``takes_labels``, (xp, logits, labels), labels being
     integers of shape (rows,). ``limit`` takes rows (float64) that hold nan, +inf, or nothing but -inf, and gives
-    their limits as float64, nan where there is none. ``probabilities``: rows of the result sum to 1.
+    their limits as float64, nan where there is none. ``probabilities``: rows of the result sum to 1. ``quantity`` is
+    "gradient" for the gradient of the operation of that name, which ``differentiated`` gives.
     """
 
     name: str
@@ -84,6 +105,8 @@ class Operation:
     takes_labels: bool = False
     per_class: bool = False
     probabilities: bool = False
+    gradient: Gradient | None = None
+    quantity: str = "value"
     formulations: dict[str, Formulation] = field(default_factory=dict)
 
     def formulation(self, **about: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -104,6 +127,10 @@ class Operation:
     def shape(self, logits: Any) -> tuple[int, ...]:
         """The shape of the result on logits of shape (rows, classes)."""
         return tuple(logits.shape if self.per_class else logits.shape[:-1])
+
+    def derived(self, function: Callable[..., Any]) -> Derived:
+        """The gradient that autograd gets from a function that computes the operation as a formulation does."""
+        return Derived(function, self.takes_labels, self.per_class)
 
     def named(self, name: str) -> Formulation:
         """The formulation of that name. Raises InputError, with the nearest names, for any other."""
@@ -128,6 +155,25 @@ def named(name: str) -> Operation:
     if name not in operations():
         raise unknown("operation", name, operations())
     return operations()[name]
+
+
+@functools.cache
+def differentiated(name: str) -> Operation:
+    """The gradient of the operation of that name, by all its formulations. Raises InputError where it states none."""
+    operation = named(name)
+    if operation.gradient is None:
+        raise InputError(f"no gradient of {name} is stated")
+    return Operation(
+        name=name,
+        **operation.gradient._asdict(),
+        takes_labels=operation.takes_labels or operation.per_class,
+        per_class=True,
+        quantity="gradient",
+        formulations={
+            f.name: replace(f, function=operation.derived(f.function), formula=f"autograd of {f.formula}", bound=None)
+            for f in operation.formulations.values()
+        },
+    )
 
 
 def have_limits(logits: Any) -> Any:

@@ -23,6 +23,29 @@ def at_label(xp: Any, x: Any, labels: Any) -> Any:
     return xp.take_along_axis(x, labels[:, None], axis=-1)[:, 0]
 
 
+def label_mask(xp: Any, x: Any, labels: Any) -> Any:
+    """Where each row's label is: booleans of shape (rows, classes)."""
+    return xp.arange(x.shape[-1]) == labels[:, None]
+
+
+def beside_label(xp: Any, x: Any, labels: Any) -> tuple[Any, Any]:
+    """(p, r): softmax, and of each row the sum of its other values than the label's, 1 - p_y, shape (rows, 1).
+
+    With S the sum of exp(x_i - m) beside the label, r = S / (1 + s) where x_y is the maximum, and r = 1 / (1 + e_y / S)
+    elsewhere. Nothing cancels; and where r is 1 but for something tiny, it is 1 / (1 + tiny), so that an enclosure
+    knows on which side of 1 it lies. Where all logits are equal the first is a quotient of whole numbers.
+    """
+    _, e, s = without_maximum(xp, x)
+    zero, one = constant(x, "0"), constant(x, "1")
+    others = xp.sum(xp.where(label_mask(xp, x, labels), zero, e), axis=-1, keepdims=True)
+    # Turned so that the label comes first, its logit is the first maximum exactly where it is one.
+    turned = xp.take_along_axis(x, (xp.arange(x.shape[-1]) + labels[:, None]) % x.shape[-1], axis=-1)
+    at_top = xp.argmax(turned, axis=-1, keepdims=True) == 0
+    share = xp.take_along_axis(e, labels[:, None], axis=-1) / xp.where(at_top, one, others)
+    rest = xp.where(at_top, others, one) / (one + xp.where(at_top, s, share))
+    return e / (one + s), rest
+
+
 def one_hot_limit(x: Any) -> Any:
     """The limit of softmax: 1 for the one class there is or the one +inf, 0 beside it; nan rows where undefined.
 

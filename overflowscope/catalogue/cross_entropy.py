@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Bound, Operation, softmax
-from overflowscope.catalogue._rows import at_label, one_hot_limit, without_maximum
+from overflowscope.catalogue import Bound, Gradient, Operation, softmax
+from overflowscope.catalogue._rows import at_label, beside_label, label_mask, one_hot_limit, without_maximum
 
 
 def meaning(xp: Any, x: Any, labels: Any) -> Any:
@@ -31,8 +31,31 @@ def limit(x: Any, labels: Any) -> Any:
         return -np.log(at_label(np, one_hot_limit(x), labels))
 
 
+def gradient_meaning(xp: Any, x: Any, labels: Any) -> Any:
+    """softmax_j, less 1 at the label."""
+    p = softmax.meaning(xp, x)
+    return xp.where(label_mask(xp, x, labels), p - constant(x, "1"), p)
+
+
+def gradient_identity(xp: Any, x: Any, labels: Any) -> Any:
+    """softmax_j beside the label, at it minus the sum of the others."""
+    p, others = beside_label(xp, x, labels)
+    return xp.where(label_mask(xp, x, labels), -others, p)
+
+
+def gradient_limit(x: Any, labels: Any) -> Any:
+    """Softmax's limit less the label's one-hot row: 1 at the one +inf and -1 at the label, or 0 where they meet."""
+    return one_hot_limit(x) - label_mask(np, x, labels)
+
+
 OPERATION = Operation(
-    "cross_entropy", "log(sum_i exp(x_i)) - x_label, per row", meaning, identity, limit, takes_labels=True
+    "cross_entropy",
+    "log(sum_i exp(x_i)) - x_label, per row",
+    meaning,
+    identity,
+    limit,
+    takes_labels=True,
+    gradient=Gradient("softmax_j - [j = label], per row", gradient_meaning, gradient_identity, gradient_limit),
 )
 
 

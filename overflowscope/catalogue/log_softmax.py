@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from overflowscope.catalogue import Operation, softmax
+from overflowscope.catalogue import Gradient, Operation, cross_entropy, softmax
 from overflowscope.catalogue._rows import one_hot_limit, without_maximum
 
 
@@ -27,7 +27,35 @@ def limit(x: Any) -> Any:
         return np.log(one_hot_limit(x))
 
 
-OPERATION = Operation("log_softmax", "x_j - log(sum_i exp(x_i)), per row", meaning, identity, limit, per_class=True)
+def gradient_meaning(xp: Any, x: Any, labels: Any) -> Any:
+    """Of the label's entry: cross-entropy's with the other sign."""
+    return -cross_entropy.gradient_meaning(xp, x, labels)
+
+
+def gradient_identity(xp: Any, x: Any, labels: Any) -> Any:
+    """Cross-entropy's with the other sign."""
+    return -cross_entropy.gradient_identity(xp, x, labels)
+
+
+def gradient_limit(x: Any, labels: Any) -> Any:
+    """Cross-entropy's with the other sign."""
+    return -cross_entropy.gradient_limit(x, labels)
+
+
+OPERATION = Operation(
+    "log_softmax",
+    "x_j - log(sum_i exp(x_i)), per row",
+    meaning,
+    identity,
+    limit,
+    per_class=True,
+    gradient=Gradient(
+        "of the entry at the label: [j = label] - softmax_j, per row",
+        gradient_meaning,
+        gradient_identity,
+        gradient_limit,
+    ),
+)
 
 
 @OPERATION.formulation(

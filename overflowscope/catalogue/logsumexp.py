@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Bound, Operation
-from overflowscope.catalogue._rows import without_maximum
+from overflowscope.catalogue import Bound, Gradient, Operation, softmax
+from overflowscope.catalogue._rows import one_hot_limit, without_maximum
 
 
 def meaning(xp: Any, x: Any) -> Any:
@@ -30,7 +30,14 @@ def limit(x: Any) -> Any:
 SHIFTED = Bound("relative (|y + n - min|/|y| + 1) u", lambda of: abs(of.y + of.n - of.least) / abs(of.y) + 1)
 """Of both shifted forms; the last unit is for the addition of the maximum, which the paper leaves out."""
 
-OPERATION = Operation("logsumexp", "log(sum_i exp(x_i)), per row", meaning, identity, limit)
+OPERATION = Operation(
+    "logsumexp",
+    "log(sum_i exp(x_i)), per row",
+    meaning,
+    identity,
+    limit,
+    gradient=Gradient("softmax_j, per row", softmax.meaning, softmax.identity, one_hot_limit),
+)
 
 
 @OPERATION.formulation(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Bound, Operation
-from overflowscope.catalogue._rows import one_hot_limit, without_maximum
+from overflowscope.catalogue import Bound, Gradient, Operation
+from overflowscope.catalogue._rows import beside_label, label_mask, one_hot_limit, without_maximum
 
 
 def meaning(xp: Any, x: Any) -> Any:
@@ -21,6 +21,23 @@ def identity(xp: Any, x: Any) -> Any:
     return e / (constant(x, "1") + s)
 
 
+def gradient_meaning(xp: Any, x: Any, labels: Any) -> Any:
+    """softmax_y ([j = y] - softmax_j), y the label."""
+    p, zero, one = meaning(xp, x), constant(x, "0"), constant(x, "1")
+    return xp.take_along_axis(p, labels[:, None], axis=-1) * (xp.where(label_mask(xp, x, labels), one, zero) - p)
+
+
+def gradient_identity(xp: Any, x: Any, labels: Any) -> Any:
+    """-softmax_y softmax_j beside the label y, at it softmax_y times the sum of the others."""
+    p, others = beside_label(xp, x, labels)
+    return xp.take_along_axis(p, labels[:, None], axis=-1) * xp.where(label_mask(xp, x, labels), others, -p)
+
+
+def gradient_limit(x: Any, labels: Any) -> Any:
+    """0 wherever softmax has a limit: it is 0 at the label or 0 beside it."""
+    return 0.0 * one_hot_limit(x)
+
+
 OPERATION = Operation(
     "softmax",
     "exp(x_j) / sum_i exp(x_i), per row",
@@ -29,6 +46,12 @@ OPERATION = Operation(
     limit=one_hot_limit,
     per_class=True,
     probabilities=True,
+    gradient=Gradient(
+        "of the entry at the label: softmax_label ([j = label] - softmax_j), per row",
+        gradient_meaning,
+        gradient_identity,
+        gradient_limit,
+    ),
 )
 
 

@@ -25,7 +25,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
         if name not in _modules():
-            raise unknown("command", name, _modules())
+            raise unknown("command", name, sorted(_modules()))
         command = importlib.import_module(f"{__name__}.{_modules()[name]}").command
         assert isinstance(command, click.Command)
         return command

@@ -12,10 +12,10 @@ PATIENCE = 1.0
 
 
 class Meter:
-    """Called with the number of logits done since the last call."""
+    """Called with the number of logits, or of what else there is, done since the last call."""
 
-    def __init__(self, total: int):
-        self.total, self.done = total, 0
+    def __init__(self, total: int, doing: str = "measuring", what: str = "logits"):
+        self.total, self.done, self.doing, self.what = total, 0, doing, what
         self.bar: Any = None
         self.started = time.monotonic()
 
@@ -39,19 +39,21 @@ class Meter:
         )
         from rich.text import Text
 
+        what = self.what
+
         class Speed(ProgressColumn):
-            """Logits a second."""
+            """How many a second."""
 
             def render(self, task: Task) -> Text:
                 speed = task.finished_speed or task.speed
-                return Text("" if speed is None else f"{_short(speed)} logits/s", style="progress.data.speed")
+                return Text("" if speed is None else f"{_short(speed)} {what}/s", style="progress.data.speed")
 
         console = Console(stderr=True)
         words = TextColumn("{task.description}")
         self.bar = Progress(
             words, BarColumn(), TaskProgressColumn(), Speed(), TimeRemainingColumn(), console=console, transient=True
         )
-        self.bar.add_task(f"measuring {self.total:,} logits", total=self.total)
+        self.bar.add_task(f"{self.doing} {self.total:,} {what}", total=self.total)
         self.bar.start()
 
     def __enter__(self) -> Meter:

@@ -46,6 +46,12 @@ MANY = 10**6
     help="Your own f(logits) or f(logits, labels), for the one --op named (softmax unless said). This runs your code.",
 )
 @click.option(
+    "--quantity",
+    metavar="NAME",
+    default="value",
+    help="value, gradient (with respect to the logits, as autograd gets it) or both [default: value].",
+)
+@click.option(
     "--dtype",
     "dtypes",
     multiple=True,
@@ -116,7 +122,7 @@ def _request(asked: dict[str, Any]) -> Request:
     wider = None if compute is None else cases.chosen_formats([compute])[0]
     request = Request(
         source=source(asked),
-        contenders=contenders,
+        contenders=cases.of_quantity(contenders, asked["quantity"]),
         fmts=fmts,
         compute=wider,
         scales=asked["scale"],

@@ -23,6 +23,8 @@ def _lines(width: int) -> list[str]:
     lines = []
     for operation in operations().values():
         lines.append(f"{operation.name}: {operation.summary}")
+        if operation.gradient is not None:
+            lines += _filled(f"gradient: {operation.gradient.summary}", width, 2, 4)
         for f in operation.formulations.values():
             mark = " (an approximation: another function)" if f.approximation else " (a trap)" if f.trap else ""
             lines += ["", *_filled(f"{f.name} = {f.formula}{mark}", width, 2, 4)]

@@ -21,11 +21,18 @@ SPARE = 512
 """So many integers a row may be drawn in vain: less work than to skip them."""
 TILE = 8192
 """Variates made at a time, so that what is between stays in the cache."""
-LOGITS, LABELS = 0, 1
-"""Streams: the highest word of the counter."""
+LOGITS, LABELS, ORDER, WEIGHTS, SHAPES, PLACES, NOISE = range(7)
+"""Streams: the highest word of the counter. What is drawn from different ones is independent."""
 
 
-def draw(distribution: str, seed: int, classes: int, rows: range, fmt: Format = FORMATS["float64"]) -> Floats:
+def draw(
+    distribution: str,
+    seed: int,
+    classes: int,
+    rows: range,
+    fmt: Format = FORMATS["float64"],
+    stream: int = LOGITS,
+) -> Floats:
     """Standard variates (scale 1, location 0) of shape (len(rows), classes). Raises InputError for a name not known.
 
     ``uniform`` is on (-1, 1), ``normal`` has variance 1, ``laplace`` has density exp(-|x|)/2, ``cauchy`` density
@@ -35,7 +42,7 @@ def draw(distribution: str, seed: int, classes: int, rows: range, fmt: Format = 
     """
     if distribution not in DISTRIBUTIONS:
         raise unknown("distribution", distribution, DISTRIBUTIONS)
-    integers = _integers(seed, LOGITS, rows, classes)
+    integers = _integers(seed, stream, rows, classes)
     variates = np.empty(integers.shape)
     flat, made = integers.reshape(-1), variates.reshape(-1)
     for start in range(0, len(flat), TILE):
@@ -49,6 +56,20 @@ def draw_labels(seed: int, classes: int, rows: range) -> NDArray[np.int64]:
     high = _integers(seed, LABELS, rows, 1)[:, 0] >> np.uint64(32)
     labels: NDArray[np.int64] = ((high * np.uint64(classes)) >> np.uint64(32)).astype(np.int64)
     return labels
+
+
+def draw_bytes(seed: int, stream: int, columns: int, rows: range) -> NDArray[np.uint8]:
+    """Integers from 0 to 255, all equally likely, of shape (len(rows), columns): eight of each word, lowest first."""
+    words = _integers(seed, stream, rows, -(-columns // 8))
+    octets: NDArray[np.uint8] = words.astype("<u8").view(np.uint8)[:, :columns]
+    return octets
+
+
+def draw_order(seed: int, count: int, number: int) -> NDArray[np.int64]:
+    """The numbers from 0 to ``count`` - 1 in a random order: the ``number``-th of the seed's, all independent."""
+    # Ties among count words of 64 bits have probability below count**2 * 2**-65, and are kept in order.
+    words = _integers(seed, ORDER, range(number, number + 1), count)[0]
+    return np.argsort(words, kind="stable").astype(np.int64)
 
 
 def _quantiles(distribution: str, integers: NDArray[np.uint64]) -> Floats:

@@ -163,7 +163,11 @@ class Decided:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One formulation or implementation of one operation in one format at one scale, measured."""
+    """One formulation or implementation of one operation in one format at one scale, measured.
+
+    ``quantity`` is "value", or "gradient": what autograd gets from it, against the exact gradient. ``status`` is "ok",
+    or "refused" where no gradient can be had of a function: nothing is measured then, and ``explanation`` says why.
+    """
 
     operation: str
     formulation: str | None
@@ -201,6 +205,11 @@ class Measurement:
         return self.formulation or self.implementation
 
     @property
+    def subject(self) -> str:
+        """What was measured of which operation: softmax, softmax gradient."""
+        return subject(self.operation, self.quantity)
+
+    @property
     def inaccurate(self) -> bool:
         """Whether more than half of the bits of some result are wrong."""
         return self.bits.max is not None and self.bits.max > FORMATS[self.dtype].precision / 2
@@ -232,6 +241,12 @@ class FirstFailure:
     name: str
     dtype: str
     scale: float | None
+    quantity: str = "value"
+
+    @property
+    def subject(self) -> str:
+        """As Measurement's."""
+        return subject(self.operation, self.quantity)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +303,11 @@ class Exact:
         plain = strict(self)
         assert isinstance(plain, dict)
         return plain
+
+
+def subject(operation: str, quantity: str) -> str:
+    """An operation, or its gradient, as people call it."""
+    return operation if quantity == "value" else f"{operation} {quantity}"
 
 
 def strict(value: Any) -> Any:

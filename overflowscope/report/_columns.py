@@ -23,6 +23,8 @@ class Column:
 
 def result(m: Measurement) -> str:
     """The one word on a measurement: ok in small letters, trouble in capitals."""
+    if m.status != "ok":
+        return m.status.upper()
     if m.failures:
         return m.failures[0].upper().replace("_", " ")
     if m.ulp.max is None:
@@ -82,8 +84,8 @@ COLUMNS = (
 def groups(report: Report) -> Iterator[tuple[str, list[Measurement]]]:
     """(title, measurements) of each operation, at each scale where there are several."""
     several = isinstance(report.input.scale, tuple)
-    for (scale, operation), block in groupby(report.results, key=lambda m: (m.scale, m.operation)):
-        yield (f"{operation}, scale {scale:g}" if several else operation), list(block)
+    for (scale, subject), block in groupby(report.results, key=lambda m: (m.scale, m.subject)):
+        yield (f"{subject}, scale {scale:g}" if several else subject), list(block)
 
 
 def title(report: Report | Exact) -> str:
@@ -132,18 +134,16 @@ def sentences(report: Report) -> list[str]:
             first = "" if m.undefined_row is None else f"; the first is row {m.undefined_row}"
             rows = m.incidence.undefined * m.rows // m.elements
             said.append(
-                f"{at}, {m.operation}: {rows:,} of {m.rows:,} rows have no defined truth (nan, or infinities{first})"
+                f"{at}, {m.subject}: {rows:,} of {m.rows:,} rows have no defined truth (nan, or infinities{first})"
             )
         if m.incidence.exceeds:
-            said.append(
-                f"{at}, {m.operation}: {m.incidence.exceeds:,} exact results are beyond {most}; {right} is right"
-            )
+            said.append(f"{at}, {m.subject}: {m.incidence.exceeds:,} exact results are beyond {most}; {right} is right")
         if m.incidence.undecided:
-            said.append(f"{at}, {m.name} {m.operation}: {m.incidence.undecided:,} elements are undecided")
+            said.append(f"{at}, {m.name} {m.subject}: {m.incidence.undecided:,} elements are undecided")
         if report.input.compute not in (None, m.compute):
             said.append(f"{at} is computed in {m.compute}: {report.input.compute} does not hold all of it")
-        if m.returned not in (m.dtype, m.compute):
-            said.append(f"{at}, {m.name} {m.operation}: returned {m.returned}; its results were rounded to {m.dtype}")
+        if m.returned not in ("", m.dtype, m.compute):
+            said.append(f"{at}, {m.name} {m.subject}: returned {m.returned}; its results were rounded to {m.dtype}")
         if m.explanation:
             said.append(f"{at}, {m.explanation}")
     return list(dict.fromkeys(said))
@@ -152,6 +152,6 @@ def sentences(report: Report) -> list[str]:
 def first_failures(report: Report) -> list[str]:
     """The first failing scale of each formulation, where several scales were listed."""
     return [
-        f"{f.operation} {f.name} {f.dtype}: " + ("survives" if f.scale is None else f"fails from scale {f.scale:g}")
+        f"{f.subject} {f.name} {f.dtype}: " + ("survives" if f.scale is None else f"fails from scale {f.scale:g}")
         for f in report.first_failures
     ]

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from overflowscope import sources
+from overflowscope.arithmetic.adjoint_rules import NoGradient
 from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
 from overflowscope.errors import InputError
@@ -73,13 +74,17 @@ class Chunk(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a contender did on some rows: its tally, and the dtype that it returned ("" where there was no row)."""
+    """What a contender did on some rows: its tally, and the dtype that it returned ("" where there was no row).
+
+    ``refused`` says why there is no gradient to measure, where there is none.
+    """
 
     tally: Tally
     returned: str
+    refused: str = ""
 
     def __add__(self, other: Part) -> Part:  # type: ignore[override]
-        return Part(self.tally + other.tally, other.returned or self.returned)
+        return Part(self.tally + other.tally, other.returned or self.returned, self.refused or other.refused)
 
 
 Parts = list[tuple[Block, list[Part]]]
@@ -113,7 +118,11 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
     truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
     parts = []
     for contender in contenders:
-        result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute, job.model)
+        try:
+            result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute, job.model)
+        except NoGradient as error:
+            parts.append(Part(Tally(rows=len(rows.logits)), "", str(error)))
+            continue
         tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
         parts.append(Part(tally, result.dtype))
     return parts

@@ -53,7 +53,7 @@ class Request:
     @property
     def elements(self) -> int:
         """How many logits will be worked through, for progress."""
-        operations = {c.operation.name for c in self.contenders}
+        operations = {c.subject for c in self.contenders}
         return len(operations) * len(self.fmts) * len(self.scales) * self.source.count * self.source.classes
 
 
@@ -65,6 +65,7 @@ def compare(
     formulations: str | Sequence[str] | None = None,
     implementations: Sequence[Callable[..., Any]] = (),
     dtypes: str | Sequence[str] | None = None,
+    quantity: str = "value",
     compute: str | None = None,
     arithmetic: str = "native",
     sum_order: str | None = None,
@@ -83,7 +84,9 @@ def compare(
     named). ``labels`` are integers of shape (...), drawn from ``seed`` where absent; rows labelled ``ignore_index`` are
     left out of cross_entropy. ``operations``, ``formulations`` name what to run (``overflowscope list``);
     ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named
-    (softmax unless said). ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every step
+    (softmax unless said). ``quantity`` "gradient" measures the gradients that autograd gets of them, with respect to
+    the logits (of the label's entry, where the operation has one for each class); "both" measures both. ``compute``
+    names a wider format to compute in. ``arithmetic`` "strict" rounds every step
     to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential unless
     said) in the format ``accumulator`` (the working one unless said). ``reference`` is "auto", or "mpmath" for
     intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
@@ -92,10 +95,11 @@ def compare(
     given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
+    contenders = cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations])
     return run(
         Request(
             source=sources.given(given, seed),
-            contenders=cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations]),
+            contenders=cases.of_quantity(contenders, quantity),
             fmts=cases.chosen_formats(dtypes),
             compute=None if compute is None else cases.chosen_formats([compute])[0],
             scales=cases.chosen_scales(scale),
@@ -169,8 +173,8 @@ def _blocks(request: Request) -> tuple[list[Contender], list[tuple[Block, Block]
     """All contenders, and block by block, in the order of the results, those shown and those run unseen."""
     contenders = list(request.contenders)
     places = []
-    for operation in dict.fromkeys(c.operation.name for c in request.contenders):
-        shown = [i for i, c in enumerate(request.contenders) if c.operation.name == operation]
+    for subject in dict.fromkeys(c.subject for c in request.contenders):
+        shown = [i for i, c in enumerate(request.contenders) if c.subject == subject]
         others = cases.unseen([contenders[i] for i in shown])
         places.append((tuple(shown), tuple(range(len(contenders), len(contenders) + len(others)))))
         contenders += others
@@ -227,14 +231,15 @@ def _tries(request: Request, job: Job, block: Block, parts: Mapping[Block, list[
     fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
     precise = partial(_precise, job, block, {})
     tries = []
-    for i, (tally, returned) in zip(block.contenders, parts[block], strict=True):
+    for i, (tally, returned, refused) in zip(block.contenders, parts[block], strict=True):
         contender = job.contenders[i]
         tally = replace(
             tally,
             worst=tally.worst and precise(tally.worst),
             failed=tally.failed and (tally.failed[0], precise(tally.failed[1])),
         )
-        tries.append(Try(contender, summarise(_label(request, contender, fmt, scale), tally, returned), tally))
+        measurement = summarise(_label(request, contender, fmt, scale), tally, returned, refused)
+        tries.append(Try(contender, measurement, tally))
     return tries
 
 
@@ -263,6 +268,7 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
         probabilities=contender.operation.probabilities,
         leading=request.source.leading,
         model=request.model,
+        quantity=contender.operation.quantity,
     )
 
 
@@ -270,9 +276,9 @@ def _first_failures(results: Sequence[Measurement], scales: tuple[float, ...]) -
     """Of every contender in every format, where several scales were measured; in the order of the results."""
     if len(scales) == 1:
         return ()
-    first: dict[tuple[str, str, str], float | None] = {}
+    first: dict[tuple[str, str, str, str], float | None] = {}
     for r in results:
-        key = (r.operation, r.name, r.dtype)
+        key = (r.operation, r.name, r.dtype, r.quantity)
         if first.setdefault(key, None) is None and r.failures:
             first[key] = r.scale
-    return tuple(FirstFailure(operation=o, name=n, dtype=d, scale=s) for (o, n, d), s in first.items())
+    return tuple(FirstFailure(operation=o, name=n, dtype=d, scale=s, quantity=q) for (o, n, d, q), s in first.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,7 +20,9 @@ SELECTIONS = {"getitem", "take_along_axis", "where", "reshape", "copy", "broadca
 """Steps that move numbers and compute none."""
 DIVISIONS = {"divide", "true_divide"}
 EXPONENTIALS = {"exp", "exp2"}
+SIGNS = {"add": "+", "subtract": "-", "multiply": "*"} | dict.fromkeys(DIVISIONS, "/")
 MAXIMA = {"max", "amax"}
+UNKNOWN = "a number is 0"
 INDETERMINATE = {"subtract": "inf - inf", "add": "inf - inf", "multiply": "0 * inf"} | dict.fromkeys(
     DIVISIONS, "inf/inf"
 )
@@ -50,28 +52,38 @@ def cause(run: Callable[..., Any], failure: Failure) -> str | None:
 
     ``run`` takes (xp, logits, labels). The code runs once more, on one row; what it raises then is no cause.
     """
-    arithmetic = computing(failure.fmt, failure.compute)
     with np.errstate(all="ignore"):
-        xp, x = given(failure.logits, failure.fmt, failure.compute, failure.model)
-        recording = Recording(xp)
-        try:
-            result = run(recording, recording.asarray(x), failure.label)
-        except Exception:
+        found = history(run, failure)
+        if found is None:
             return None
-        if not isinstance(result, RecordedArray):
-            return None
-        value = numbers(result.value)
-        column = failure.column if failure.label is None else int(failure.label[0])
-        history = _History(recording.steps, failure.logits == -np.inf, arithmetic, column, failure)
+        value, steps = found
         if failure.sum_error is not None:
-            return history.absorbed(failure.sum_error / 2) or history.blurred()
+            return steps.absorbed(failure.sum_error / 2) or steps.blurred()
         return (
-            _alone(value, failure)
-            or _rounding(value, failure, arithmetic)
-            or history.nonfinite()
-            or history.absorbed(max(2.0**-5, 8 * arithmetic.unit_roundoff))
-            or history.lost()
+            outside(value, failure)
+            or steps.nonfinite()
+            or steps.absorbed(max(2.0**-5, 8 * steps.fmt.unit_roundoff))
+            or steps.lost()
         )
+
+
+def history(run: Callable[..., Any], failure: Failure) -> tuple[Floats, History] | None:
+    """What the code gives for the row alone, and its steps; None where they cannot be seen."""
+    xp, x = given(failure.logits, failure.fmt, failure.compute, failure.model)
+    recording = Recording(xp)
+    try:
+        result = run(recording, recording.asarray(x), failure.label)
+    except Exception:
+        return None
+    if not isinstance(result, RecordedArray):
+        return None
+    fmt, masked = computing(failure.fmt, failure.compute), failure.logits == -np.inf
+    return numbers(result.value), History(recording.steps, masked, fmt, failure, recording.adjoint_of)
+
+
+def outside(value: Floats, failure: Failure) -> str | None:
+    """A cause that lies in no step at all."""
+    return _alone(value, failure) or _rounding(value, failure, computing(failure.fmt, failure.compute))
 
 
 def _alone(value: Floats, failure: Failure) -> str | None:
@@ -101,14 +113,17 @@ def _rounding(value: Floats, failure: Failure, arithmetic: Format) -> str | None
 
 
 @dataclass(frozen=True)
-class _History:
-    """The steps of one run on one row, in ``fmt``; ``masked`` (1, classes) marks logits of -inf, meant to vanish."""
+class History:
+    """The steps of one run on one row, in ``fmt``; ``masked`` (1, classes) marks logits of -inf, meant to vanish.
+
+    ``adjoint_of`` has the steps that were taken backwards, and through which step each goes.
+    """
 
     steps: list[Step]
     masked: NDArray[np.bool_]
     fmt: Format
-    column: int
     failure: Failure
+    adjoint_of: Mapping[int, int]
 
     def nonfinite(self) -> str | None:
         """The first step that makes an inf or a nan of finite numbers, or a nan of infinities."""
@@ -116,14 +131,21 @@ class _History:
             if step.operation in SELECTIONS:
                 continue
             result, operands = numbers(step.result), [numbers(a) for a in step.operands]
-            meant = self.masked if result.shape == self.masked.shape else np.zeros(result.shape, np.bool_)
+            forward = result.shape == self.masked.shape and step.number not in self.adjoint_of
+            meant = self.masked if forward else np.zeros(result.shape, np.bool_)
             born = ~np.isfinite(result) & _all_at([np.isfinite(a) for a in operands], result.shape) & ~meant
             if born.any():
-                return self._birth(step, operands, result, born)
+                return self.through(step) + self._birth(step, operands, result, born)
             if (np.isnan(result) & _all_at([~np.isnan(a) for a in operands], result.shape)).any():
-                given = "a logit is +inf: " if (self.failure.logits == np.inf).any() else ""
+                given = "a logit is +inf: " if (self.failure.logits == np.inf).any() else self.through(step)
                 return f"{given}{INDETERMINATE.get(step.operation, step.operation)} is nan"
         return None
+
+    def through(self, step: Step) -> str:
+        """Where the step is one backward: through which; the adjoints of several uses meet in sums of their own."""
+        if (through := self.adjoint_of.get(step.number)) is None:
+            return ""
+        return f"backward{'' if step.operation == 'add' else f' through {self.steps[through].operation}'}, "
 
     def _birth(self, step: Step, operands: list[Floats], result: Floats, born: NDArray[np.bool_]) -> str:
         name, fmt = step.operation, self._format(step)
@@ -135,21 +157,27 @@ class _History:
         if name == "sum":
             total, most = number(float(operands[0].sum())), number(fmt.largest)
             return f"every exp is finite, but their sum, {total}, passes {most}, the largest {fmt.name}{cast}"
-        at = int(np.argmax(born)) if not born.flat[self._index(result)] else self._index(result)
+        at = int(np.argmax(born)) if not born.flat[self.index(result)] else self.index(result)
         if name == "log" and (operands[0] == 0).any():
-            return f"{self._zero(step, 0, at)}, and log(0) is {number(float(result.flat[at]))}"
+            return f"{self.zero(step, 0, at)}, and log(0) is {number(float(result.flat[at]))}"
         if name in DIVISIONS and (operands[1] == 0).any():
             over = "0/0 is nan" if np.isnan(result[born]).any() else "x/0 is inf"
-            return f"{self._zero(step, 1, at)}, and {over}"
+            return f"{self.zero(step, 1, at)}, and {over}"
+        if step.number in self.adjoint_of and name in SIGNS:
+            a, b = (number(float(np.broadcast_to(o, result.shape).flat[at])) for o in operands)
+            name = f"{a} {SIGNS[name]} {b}"
         return f"{name} overflows {fmt.name}, whose largest number is {number(fmt.largest)}{cast}"
 
-    def _zero(self, step: Step, which: int, at: int) -> str:
+    def zero(self, step: Step, which: int, at: int) -> str:
         """Where the zero that ``step`` takes as an operand was made; ``at`` is its class, where it has one."""
+        label = None if self.failure.label is None else int(self.failure.label[0])
+        if label is not None and numbers(step.result).size < self.masked.size:
+            at = label
         maker = self._maker(step, which)
         while maker is not None:
             step, maker = maker, self._maker(maker, 0)
             operand = numbers(step.operands[0])
-            index = self._index(operand) if self.failure.label is not None else min(at, operand.size - 1)
+            index = min(at, operand.size - 1)
             if step.operation == "exp":
                 fmt, what = self._format(step), self._argument(step)
                 below = f"exp rounds to 0 in {fmt.name} below {fmt.log_vanishing:.5g}"
@@ -157,12 +185,12 @@ class _History:
                     return f"{below} and the largest {what} is {number(float(operand.max()))}: the sum is 0"
                 if numbers(step.result).flat[index] != 0:
                     index = int(np.argmin(operand))
-                whose = "label" if self.failure.label is not None and index == self.column else "class"
+                whose = "label" if index == label else "class"
                 return f"{below} and the {whose}'s {what} is {number(float(operand.flat[index]))}"
             if step.operation in DIVISIONS and operand.flat[index] != 0 and numbers(step.result).flat[index] == 0:
-                divisor = number(self._at(numbers(step.operands[1])))
+                divisor = number(self.at(numbers(step.operands[1])))
                 return f"the quotient {number(float(operand.flat[index]))} / {divisor} underflows"
-        return "a number is 0"
+        return UNKNOWN
 
     def absorbed(self, least: float) -> str | None:
         """A sum over the classes whose relative error is at least ``least``, or a sum over something else."""
@@ -196,7 +224,7 @@ class _History:
         return None
 
     def _loss(self, step: Step) -> str:
-        operands = [self._at(numbers(a)) for a in step.operands]
+        operands = [self.at(numbers(a)) for a in step.operands]
         should = f"{number(self.failure.got)} where the truth is {short(self.failure.exact)}"
         if step.operation in ("subtract", "add") and len(operands) == 2:
             sign = "-" if step.operation == "subtract" else "+"
@@ -207,9 +235,9 @@ class _History:
         if step.operation in DIVISIONS:
             maker = self._maker(step, 0)
             if self.failure.got != 0 and maker is not None and maker.operation in EXPONENTIALS:
-                return self._coarse(maker, should) if self._unrounded(maker) else self._loss(maker)
+                return self._coarse(maker, should) if self.unrounded(maker) else self._loss(maker)
             if operands[0] == 0 and maker is not None and maker.operation == "exp":
-                return f"{self._zero(step, 0, self.column)}: {should}"
+                return f"{self.zero(step, 0, self.failure.column)}: {should}"
             return f"{number(operands[0])} / {number(operands[1])} gives {should}"
         if (name := step.operation) in EXPONENTIALS:
             if not np.isfinite(operands[0]):
@@ -221,7 +249,7 @@ class _History:
             return f"log({operands[0]:.9g}), whose argument was rounded to that, gives {should}"
         return f"{step.operation} gives {should}"
 
-    def _unrounded(self, step: Step) -> bool:
+    def unrounded(self, step: Step) -> bool:
         """Whether the exp is of a logit, or of a logit less the maximum whose difference needed no rounding."""
         maker = self._maker(step, 0)
         if maker is None:
@@ -229,14 +257,14 @@ class _History:
         made = [self._maker(maker, i) for i in range(len(maker.parents))]
         if maker.operation != "subtract" or any(m is not None and m.operation not in MAXIMA for m in made):
             return False
-        a, b, difference = (self._at(numbers(v)) for v in (*maker.operands, maker.result))
+        a, b, difference = (self.at(numbers(v)) for v in (*maker.operands, maker.result))
         return bool(np.isfinite([a, b, difference]).all()) and Fraction(a) - Fraction(b) == Fraction(difference)
 
     def _coarse(self, step: Step, should: str) -> str:
         """What is lost of an exp that is divided by the sum, where its argument is not to blame."""
-        value, fmt = self._at(numbers(step.result)), self._format(step)
+        value, fmt = self.at(numbers(step.result)), self._format(step)
         if 0 < value < fmt.smallest_normal:
-            given = number(self._at(numbers(step.operands[0])))
+            given = number(self.at(numbers(step.operands[0])))
             return f"{step.operation}({given}) is {number(value)}, subnormal in {fmt.name}, of few bits: {should}"
         exact = self.failure.exact
         if not exact.startswith("between") and float(exact):
@@ -287,12 +315,12 @@ class _History:
         model = self.failure.model
         return self._format(step) if model is None or model.accumulator is None else model.accumulator
 
-    def _index(self, operand: Floats) -> int:
+    def index(self, operand: Floats) -> int:
         """Where the failing class is in an operand, or the row's only number."""
-        return self.column if operand.size == self.masked.size else 0
+        return self.failure.column if operand.size == self.masked.size else 0
 
-    def _at(self, operand: Floats) -> float:
-        return float(operand.flat[self._index(operand)])
+    def at(self, operand: Floats) -> float:
+        return float(operand.flat[self.index(operand)])
 
 
 def _all_at(masks: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[np.bool_]:

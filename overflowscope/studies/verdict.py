@@ -14,7 +14,8 @@ from overflowscope.cases import Contender
 from overflowscope.catalogue import Formulation
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
-from overflowscope.studies.explain import Failure, cause, number, short
+from overflowscope.studies import backward, explain
+from overflowscope.studies.explain import Failure, number, short
 from overflowscope.summarise import exact
 from overflowscope.tally import Tally
 
@@ -99,10 +100,12 @@ def _explain(
     attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None, model: Model | None
 ) -> Measurement:
     measurement = attempt.measurement
+    if measurement.status == "refused":
+        return replace(measurement, explanation=f"{measurement.name} {measurement.subject}: {measurement.explanation}")
     if not attempt.wrong:
         return measurement
     why = _why(attempt, again, fmt, compute, model)
-    text = f"{measurement.name} {measurement.operation}: {_what(attempt)}"
+    text = f"{measurement.name} {measurement.subject}: {_what(attempt)}"
     text += f": {why}; {remedy}" if why else f"; {remedy}"
     return replace(measurement, explanation=text)
 
@@ -137,16 +140,18 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None, model:
     row, error = -element.minus_row, None
     if not tally.failed and tally.rows_off and tally.worst_sum:
         error, row = tally.worst_sum[0], -tally.worst_sum[1]
-    name = attempt.contender.formulation
-    if name is not None and attempt.contender.operation.named(name).approximation and 0 < element.got < math.inf:
+    approximation = attempt.formulation is not None and attempt.formulation.approximation
+    if approximation and element.got != 0 and math.isfinite(element.got):
         return f"it is another function, which gives {number(element.got)} where the truth is {short(exact(element))}"
     logits, label = again(row)
-    failure = Failure(logits, label, -element.minus_column, element.got, exact(element), fmt, compute, error, model)
-    arguments = attempt.contender.operation.arguments
+    operation, arguments = attempt.contender.operation, attempt.contender.operation.arguments
+    column = -element.minus_column if label is None or operation.per_class else int(label[0])
+    failure = Failure(logits, label, column, element.got, exact(element), fmt, compute, error, model)
 
     def run(xp: object, x: object, labels: object) -> object:
         return attempt.contender.run(xp, *arguments(x, labels))
 
+    cause = backward.cause if operation.quantity == "gradient" else explain.cause
     why = cause(run, failure) or (None if failure.sum_error is not None else _known(logits, fmt))
     return f"{why} (row {row})" if why and attempt.measurement.rows > 1 else why
 
