@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,14 +101,14 @@ def run(request: Request) -> Trace:
 def _run(request: Request) -> Trace:
     check_numbers((request.scale,), request.shift)
     request.check_row()
-    subject = request.subject
+    subject = _asked(request)
     if isinstance(subject, Own):
         calculation, row, remarks = function.calculation(request, subject)
     else:
         row, remarks = operation.chosen_row(request, subject)
         calculation = operation.calculation(request, subject, row)
     recording, result, inputs = _recorded(calculation)
-    taken = history(recording.steps, result, request.fmt, len(recording.steps))
+    taken = history(recording, result, request.fmt)
     diagnosis = Diagnosis(
         taken, birth.failures(taken), birth.losses(taken), _names(subject, len(inputs)), calculation.word
     )
@@ -137,6 +138,15 @@ def _run(request: Request) -> Trace:
     )
 
 
+def _asked(request: Request) -> Formulated | Own:
+    """What is traced: the formulation or the function, or what autograd gets from it."""
+    subject = request.subject
+    if not request.gradient or isinstance(subject, Own):
+        return subject
+    derived = catalogue.differentiated(subject.operation.name)
+    return replace(subject, operation=derived, formulation=derived.named(subject.formulation.name))
+
+
 def _recorded(calculation: Calculation) -> tuple[Recording, RecordedArray, dict[int, Any]]:
     """The run, its result, and its input arrays by their numbers."""
     xp, x = calculation.arrays()
@@ -161,12 +171,12 @@ def _tried(
     request: Request, row: int, calculation: Calculation, taken: History, inputs: Mapping[int, Any]
 ) -> Iterator[Remedy]:
     """In order of simplicity: of the input, of a line, of the format, of the formulation, of the size of the logits."""
-    subject = request.subject
+    subject = _asked(request)
     of_input = {r.name: r for r in remedies.of_rows(calculation, taken)}
     # Where there is no exponential, a shift is but a poor way to centre.
     shifts = ["shift", "shift_back"] if any(s.name in EXPONENTIALS for s in taken.steps) else []
     yield from (of_input.pop(name) for name in shifts)
-    if calculation.model is None:
+    if calculation.model is None and not request.gradient:
         yield from rewritten(taken, inputs)
     yield of_input.pop("centre")
     wider = list(remedies.of_formats(calculation, taken))
@@ -185,7 +195,7 @@ def _tried(
 def _clean(request: Request, calculation: Calculation) -> bool:
     """Whether a calculation goes well, by its own exact values."""
     recording, result, _ = _recorded(calculation)
-    taken = history(recording.steps, result, request.fmt, len(recording.steps))
+    taken = history(recording, result, request.fmt)
     return not taken.wrong.any() and not taken.inaccurate.any()
 
 

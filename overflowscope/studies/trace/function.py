@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope import formats
+from overflowscope.arithmetic.adjoints import gradients
 from overflowscope.arithmetic.proxy import recorded_numpy
 from overflowscope.arithmetic.recording import RecordedArray, Recording, Unrecordable
 from overflowscope.arithmetic.strict import Model, StrictArray
@@ -32,13 +33,25 @@ class Call:
 
     own: Own
     model: Model | None
+    gradient: bool = False
 
     def __call__(self, xp: Any, x: Any) -> Any:
-        """Called with an array of ``xp``: arguments of floats are arrays of it too; masks and labels are as they are.
+        """The function's result on an array of ``xp``, or the gradient of its sum with respect to ``x``.
 
         Raises InputError, with the person's own line, where the function raises or returns what is no array of floats,
         and Unrecordable, with it too, for what cannot be followed.
         """
+        if not self.gradient:
+            return self._called(xp, x)
+        recorded = isinstance(xp, Recording)
+        recording = xp if recorded else Recording(xp)
+        given = x if recorded else recording.asarray(x)
+        result = self._called(recording, given)
+        (found,) = gradients(result, np.ones(result.shape), [given], recorded=recorded)
+        return found
+
+    def _called(self, xp: Any, x: Any) -> Any:
+        """Arguments of floats are arrays of ``xp`` too; masks and labels are as they are."""
         given = {name: self._array(xp, value) for name, value in self.own.arguments.items()}
         function, recorded = self.own.function, isinstance(xp, Recording)
         try:
@@ -151,7 +164,7 @@ def one_row(request: Request, own: Own, row: int) -> Calculation:
 
 
 def _calculation(request: Request, own: Own, x: Floats) -> Calculation:
-    return Calculation(Call(own, request.model), x, request.fmt, None, request.model)
+    return Calculation(Call(own, request.model, request.gradient), x, request.fmt, None, request.model)
 
 
 def _row_of(request: Request, own: Own, value: Any, row: int) -> Any:

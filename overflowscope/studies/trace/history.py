@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic import numbers
-from overflowscope.arithmetic.recording import RecordedArray, Step
+from overflowscope.arithmetic.recording import RecordedArray, Recording, Step
 from overflowscope.formats import FORMATS, Floats, Format, round_to
 from overflowscope.studies.trace import enclosures, feeds
 from overflowscope.studies.trace.feeds import Mask
@@ -20,14 +19,15 @@ Origins = NDArray[np.int64]
 
 
 class Seen:
-    """A step that computes. ``number`` counts from 1; ``fmt`` is the format of its result, ``operands`` are float64.
+    """A step that computes. ``number`` counts from 1; ``fmt`` is the format of its result, ``operands`` are float64;
+    of a step backward ``back`` is the recording's number of the step whose adjoint it hands on, else None.
 
     An operand's ``origins`` say where each of its numbers was computed, see ``makers``; None of a constant. Python's
     own numbers among them are rounded to the format, as NumPy does before it computes with them.
     """
 
-    def __init__(self, number: int, step: Step, fmt: Format, backward: bool):
-        self.number, self.step, self.fmt, self.backward = number, step, fmt, backward
+    def __init__(self, number: int, step: Step, fmt: Format, back: int | None):
+        self.number, self.step, self.fmt, self.back = number, step, fmt, back
         self.name = step.operation
         self.result = np.asarray(numbers(step.result), np.float64)
         self.operands = [_held(a, fmt) for a in step.operands]
@@ -109,6 +109,11 @@ class History:
     def by_step(self) -> dict[int, Seen]:
         """By the numbers that the recording gave."""
         return {s.step.number: s for s in self.steps}
+
+    def forward(self, seen: Seen) -> int | None:
+        """Of a step backward the step whose adjoint it hands on, by the number shown; None where that computes none."""
+        made = None if seen.back is None else self.by_step.get(seen.back)
+        return None if made is None else made.number
 
     @functools.cached_property
     def stray(self) -> dict[int, Mask]:
@@ -197,13 +202,13 @@ def unknown(e: Any) -> bool:
     return not (enclosures.undefined(e) or enclosures.bounded(e) or enclosures.infinite(e) is not None)
 
 
-def history(steps: Sequence[Step], result: RecordedArray, fmt: Format, forward: int) -> History:
-    """Of recorded steps, of which the first ``forward`` are the calculation's own and the rest its gradient's."""
+def history(recording: Recording, result: RecordedArray, fmt: Format) -> History:
+    """Of a recording; what has no format of ours is taken to be of ``fmt``."""
     seen: list[Seen] = []
-    for step in steps:
+    for step in recording.steps:
         if step.computes:
             own = FORMATS.get(np.dtype(step.result.dtype).name, fmt)
-            seen.append(Seen(len(seen) + 1, step, own, step.number >= forward))
+            seen.append(Seen(len(seen) + 1, step, own, recording.adjoint_of.get(step.number)))
     values = np.asarray(numbers(result.value), np.float64)
     exact = enclosures.kept(result.exact, values.shape)
     assert result.origins is not None

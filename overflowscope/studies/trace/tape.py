@@ -49,8 +49,6 @@ class Replay:
         """The result, as float64 numbers of the result's own format. Raises Unreplayable."""
         with np.errstate(all="ignore"):
             for seen in self.history.steps:
-                if seen.backward:
-                    break
                 given = [
                     operand if origins is None else self._gathered(origins, operand)
                     for operand, origins in zip(seen.step.operands, seen.origins, strict=True)
@@ -137,4 +135,4 @@ def constant(seen: Seen, which: int) -> float | None:
 
 def steps_named(history: History, *names: str) -> Iterator[Seen]:
     """The steps forward that are of these operations."""
-    return (s for s in history.steps if s.name in names and not s.backward)
+    return (s for s in history.steps if s.name in names and s.back is None)

@@ -20,6 +20,8 @@ from overflowscope.studies.trace.wording import against, digits, exactly, formul
 
 SHOWN = 4
 """Descendants that a verdict names."""
+SELECTING = {"where", "max", "min", "maximum", "minimum", "clip"}
+"""What hands on what it was given: not worth a word."""
 COMPARED = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 
 
@@ -55,7 +57,7 @@ def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Reme
     place = places(path.born[path.first])[0]
     value, limit = _measured(seen, place)
     line = source(seen.step.place)
-    began = f"step {seen.number}, {seen.name}: {_began(diagnosis, seen, place)}"
+    began = f"step {seen.number}, {named(history, seen)}: {_began(diagnosis, seen, place)}"
     said = ". ".join(["; ".join([began, *_spread(history, path, seen)]), *enough]) + "."
     born = Birth(
         step=seen.number,
@@ -68,6 +70,14 @@ def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Reme
         verdict=said,
     )
     return born, said
+
+
+def named(history: History, seen: Seen) -> str:
+    """The operation; on the way back with the step whose adjoint it hands on."""
+    if seen.back is None:
+        return seen.name
+    through = history.forward(seen)
+    return f"{seen.name}, on the way back" + ("" if through is None else f" through step {through}")
 
 
 def other_way(note: Decision) -> str:
@@ -154,7 +164,7 @@ def _lost(diagnosis: Diagnosis) -> str:
     elif (before := diagnosis.first_harmful("absorption", "subnormal")) is not None:
         how = f": step {before.number}, {before.name}, had rounded away what it depends on"
     what = f"{bits:.0f} of {history.fmt.precision} bits of the result are lost"
-    return f"step {seen.number}, {seen.name}: {came}{how}; {what}"
+    return f"step {seen.number}, {named(history, seen)}: {came}{how}; {what}"
 
 
 def _measured(seen: Seen, place: tuple[int, ...]) -> tuple[float | None, float | None]:
@@ -266,7 +276,8 @@ def _without_value(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> 
 
 def _spread(history: History, path: Chain, first: Seen) -> list[str]:
     """What became of it, step by step: the first ones, and the last."""
-    numbers = sorted(path.descendants - {first.number})
+    later = sorted(path.descendants - {first.number})
+    numbers = [n for n in later if history.steps[n - 1].name not in SELECTING]
     if len(numbers) > SHOWN:
         numbers = [*numbers[: SHOWN - 1], numbers[-1]]
     return [_became(history.steps[n - 1], path) for n in numbers]
