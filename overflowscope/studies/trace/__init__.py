@@ -113,8 +113,10 @@ def _run(request: Request) -> Trace:
         taken, birth.failures(taken), birth.losses(taken), _names(subject, len(inputs)), calculation.word
     )
     notes = tuple(_note(taken, note) for note in recording.notes)
-    tried = tuple(_tried(request, row or 0, calculation, taken, inputs)) if diagnosis.wrong else ()
-    born, said = verdict.verdict(diagnosis, notes, tried)
+    departure, tried = _departure(request, row or 0, calculation, taken)
+    if diagnosis.wrong and departure is None:
+        tried = tuple(_tried(request, row or 0, calculation, taken, inputs))
+    born, said = verdict.verdict(diagnosis, notes, tried, departure)
     return Trace(
         schema=SCHEMA,
         version=__version__,
@@ -171,25 +173,40 @@ def _tried(
     request: Request, row: int, calculation: Calculation, taken: History, inputs: Mapping[int, Any]
 ) -> Iterator[Remedy]:
     """In order of simplicity: of the input, of a line, of the format, of the formulation, of the size of the logits."""
-    subject = _asked(request)
-    of_input = {r.name: r for r in remedies.of_rows(calculation, taken)}
+    subject, judge = _asked(request), remedies.judge(taken)
+    of_input = {r.name: r for r in remedies.of_rows(calculation, judge)}
     # Where there is no exponential, a shift is but a poor way to centre.
     shifts = ["shift", "shift_back"] if any(s.name in EXPONENTIALS for s in taken.steps) else []
     yield from (of_input.pop(name) for name in shifts)
     if calculation.model is None and not request.gradient:
         yield from rewritten(taken, inputs)
     yield of_input.pop("centre")
-    wider = list(remedies.of_formats(calculation, taken))
+    wider = list(remedies.of_formats(calculation, judge))
     yield from wider
     if calculation.model is None and isinstance(subject, Own):
         yield from of_steps(taken, inputs, [r.name for r in wider if r.clean])
     yield from of_input.values()
     if isinstance(subject, Formulated):
         labels = operation.labels(request, subject, row)
-        yield from catalogued.formulations(calculation, taken, subject.operation, labels, subject.formulation)
+        yield from catalogued.formulations(calculation, judge, subject.operation, labels, subject.formulation)
     elif (found := catalogued.resembled(calculation, taken, subject.arguments)) is not None:
-        yield from catalogued.formulations(calculation, taken, *found, None)
+        yield from catalogued.formulations(calculation, judge, *found, None)
     yield from remedies.of_scales(calculation, lambda c: _clean(request, c))
+
+
+def _departure(
+    request: Request, row: int, calculation: Calculation, taken: History
+) -> tuple[str | None, tuple[Remedy, ...]]:
+    """Of an approximation what it is instead of the operation, and the formulations that are right."""
+    subject = _asked(request)
+    if not isinstance(subject, Formulated) or not subject.formulation.approximation:
+        return None, ()
+    given = subject.operation, operation.labels(request, subject, row)
+    text = catalogued.departure(calculation, taken, *given)
+    if text is None:
+        return None, ()
+    judge = catalogued.truth_of(calculation, taken, *given)
+    return text, tuple(catalogued.formulations(calculation, judge, *given, subject.formulation))
 
 
 def _clean(request: Request, calculation: Calculation) -> bool:
