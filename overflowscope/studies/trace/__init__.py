@@ -177,9 +177,11 @@ def _tried(
     of_input = {r.name: r for r in remedies.of_rows(calculation, judge)}
     # Where there is no exponential, a shift is but a poor way to centre.
     shifts = ["shift", "shift_back"] if any(s.name in EXPONENTIALS for s in taken.steps) else []
-    yield from (of_input.pop(name) for name in shifts)
+    tried = {name: of_input.pop(name) for name in shifts}
+    yield from tried.values()
     if calculation.model is None and not request.gradient:
-        yield from rewritten(taken, inputs)
+        shifted = "shift" in tried and tried["shift"].clean
+        yield from (r for r in rewritten(taken, inputs) if not (shifted and r.name == "shift_exps"))
     yield of_input.pop("centre")
     wider = list(remedies.of_formats(calculation, judge))
     yield from wider
