@@ -166,6 +166,13 @@ def test_the_gradients_are_as_shown(clone: Path) -> None:
     assert ("text", shell(command, clone).stdout) in BLOCKS
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the README's commands are for a POSIX shell")
+def test_the_traced_calculation_is_as_shown(clone: Path) -> None:
+    """To the last digit: what it shows of computed numbers is inf, nan, 0 and 0.135."""
+    command = next(c for c in OURS if "overflowscope trace" in c and "--function" in c)
+    assert ("text", shell(command, clone).stdout) in BLOCKS
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_python_examples_run(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(script, str(README), "exec"), {})

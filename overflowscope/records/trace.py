@@ -79,7 +79,8 @@ class Ulps:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A step that computes; numbers count from 1. ``phase`` is forward or backward (of the gradient).
+    """A step that computes; numbers count from 1. ``phase`` is forward or backward (of the gradient), where
+    ``adjoint_of`` is the step forward whose adjoint it hands on (None where that computes nothing).
 
     ``smallest`` and ``largest`` leave nan out (None where nothing is left); nan, inf, zero and subnormal count
     elements. ``descendant``: it carries on what went wrong at the birth.
@@ -87,6 +88,7 @@ class Step:
 
     number: int
     phase: str
+    adjoint_of: int | None
     operation: str
     source: Source | None
     shape: tuple[int, ...]
@@ -147,7 +149,7 @@ class Remedy:
 class Traced:
     """What was traced: a formulation of an operation, or a person's function. ``row`` is None where all rows were.
 
-    ``alone`` says why one row stands for all; None where nothing was left out.
+    ``remarks`` say which row is shown, and what is left out.
     """
 
     operation: str | None
@@ -159,7 +161,7 @@ class Traced:
     accumulator: str
     quantity: str
     row: int | None
-    alone: str | None
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ WORDS = {
     "underflow": "to 0",
     "invalid": "nan",
     "divide": "by zero",
-    "cancellation": "cancellation",
-    "absorption": "absorption",
-    "subnormal": "to subnormal",
+    "cancellation": "cancels",
+    "absorption": "absorbs",
+    "subnormal": "subnormal",
     "latent": "latent",
 }
 """What the table calls an event."""
@@ -43,7 +43,7 @@ def what(step: Step) -> str:
 def _event(event: Event) -> str:
     word = WORDS[event.kind] if event.harmless or event.kind == "latent" else WORDS[event.kind].upper()
     if event.bits is not None:
-        return f"{word}, {event.bits:.0f} bits"
+        return f"{word} {event.bits:.0f} bits"
     return f"{word} x{event.count:,}" if event.count > 1 else word
 
 
@@ -107,7 +107,7 @@ def heading(found: Trace) -> str:
     model = "" if traced.arithmetic == "native" else f", {traced.arithmetic} arithmetic, {traced.sum_order} sums"
     if traced.accumulator not in ("native", traced.dtype):
         model += f" in {traced.accumulator}"
-    gradient = ", value and gradient" if traced.quantity == "gradient" else ""
+    gradient = ", gradient" if traced.quantity == "gradient" else ""
     row = "" if traced.row is None else f", row {traced.row:,}"
     return f"{name}, {traced.dtype}{model}{gradient}{row}"
 
@@ -119,7 +119,7 @@ def line(source: Source) -> str:
 
 def remarks(found: Trace) -> list[str]:
     """What there is to say beside the steps, the verdict apart."""
-    said = [] if found.traced.alone is None else [found.traced.alone]
+    said = list(found.traced.remarks)
     for step in found.steps:
         said += [f"step {step.number}, {step.operation}: {e.text}" for e in step.events if e.harmless and e.text]
     for source, notes in groupby(found.notes, key=lambda note: note.source):

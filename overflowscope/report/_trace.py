@@ -22,7 +22,7 @@ MOST = 48
 """Steps that a table shows; of more, those are left out in which nothing is to be seen."""
 
 
-LONG, ENOUGH, LEAST = "what went wrong", 28, 8
+LONG, ENOUGH, LEAST = "what went wrong", 20, 8
 """The column that is cut where there is no room, and how wide it is then."""
 
 

@@ -166,7 +166,7 @@ def test_nothing_wrong(traced: Any) -> None:
     found = traced("--formulation", "shifted", "--scale", 1000)
     assert (found["birth"], found["remedies"]) == (None, [])
     assert found["verdict"].startswith("Nothing went wrong")
-    assert found["traced"]["alone"] == "none of the 256 rows goes wrong: row 0 is shown"
+    assert found["traced"]["remarks"] == ["none of the 256 rows goes wrong: row 0 is shown"]
 
 
 def test_the_first_row_that_goes_wrong(mine: Path, traced: Any) -> None:
@@ -278,7 +278,7 @@ def test_a_large_batch_is_traced_by_one_row(mine: Path, traced: Any) -> None:
     np.save(mine / "many.npy", logits)
     found = traced("many.npy", "--function", "my.py:softmax")
     assert found["traced"]["row"] == 217
-    assert found["traced"]["alone"] == "300 rows of 40 are many: row 217 is traced alone"
+    assert found["traced"]["remarks"] == ["300 rows of 40 are many: row 217 is traced alone"]
     assert found["birth"]["index"] == [0, 3]
 
 

@@ -63,6 +63,7 @@ def step(number: int, operation: str, *operands: Operand, **changes: Any) -> Ste
     made = Step(
         number=number,
         phase="forward",
+        adjoint_of=None,
         operation=operation,
         source=None,
         shape=(1, 8),
@@ -106,7 +107,7 @@ def trace(*steps: Step, **changes: Any) -> Trace:
         accumulator="native",
         quantity="value",
         row=0,
-        alone=None,
+        remarks=(),
     )
     made = Trace(
         schema=SCHEMA,
@@ -217,7 +218,7 @@ def everything() -> Trace:
             sum_order="pairwise",
             accumulator="float16",
             quantity="gradient",
-            alone="2,000 rows of 1,000 are many: row 17 is traced alone",
+            remarks=("2,000 rows of 1,000 are many: row 17 is traced alone",),
             row=1017,
         ),
     )
@@ -308,8 +309,8 @@ def test_the_table_reads_as_the_calculation_runs() -> None:
 
 def test_harm_is_in_capitals() -> None:
     text = FORMS["table"](everything(), Look(200))
-    assert "TO 0, BY ZERO x2, ABSORPTION x3, TO SUBNORMAL x4" in text
-    assert "cancellation, 23 bits, latent" in text
+    assert "TO 0, BY ZERO x2, ABSORBS x3, SUBNORMAL x4" in text
+    assert "cancels 23 bits, latent" in text
 
 
 def test_what_does_no_harm_and_what_is_near_is_said_below() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ __all__ = ["Formulated", "Own", "Request", "run", "trace"]
 
 BITS = 256
 """Of the enclosures of exact values."""
+MOST = 2**17
+"""Elements that a step may have to have exact values: a few seconds."""
 
 
 def trace(
@@ -98,20 +101,22 @@ def run(request: Request) -> Trace:
 def _run(request: Request) -> Trace:
     check_numbers((request.scale,), request.shift)
     request.check_row()
-    subject = request.subject
+    subject = _asked(request)
     if isinstance(subject, Own):
-        calculation, row, alone = function.calculation(request, subject)
+        calculation, row, remarks = function.calculation(request, subject)
     else:
-        row, alone = operation.chosen_row(request, subject)
+        row, remarks = operation.chosen_row(request, subject)
         calculation = operation.calculation(request, subject, row)
     recording, result, inputs = _recorded(calculation)
-    taken = history(recording.steps, result, request.fmt, len(recording.steps))
+    taken = history(recording, result, request.fmt)
     diagnosis = Diagnosis(
         taken, birth.failures(taken), birth.losses(taken), _names(subject, len(inputs)), calculation.word
     )
     notes = tuple(_note(taken, note) for note in recording.notes)
-    tried = tuple(_tried(request, row or 0, calculation, taken, inputs)) if diagnosis.wrong else ()
-    born, said = verdict.verdict(diagnosis, notes, tried)
+    departure, tried = _departure(request, row or 0, calculation, taken)
+    if diagnosis.wrong and departure is None:
+        tried = tuple(_tried(request, row or 0, calculation, taken, inputs))
+    born, said = verdict.verdict(diagnosis, notes, tried, departure)
     return Trace(
         schema=SCHEMA,
         version=__version__,
@@ -125,7 +130,7 @@ def _run(request: Request) -> Trace:
             isinstance(subject, Formulated) and subject.operation.takes_labels,
             subject.compute if isinstance(subject, Formulated) else None,
         ),
-        traced=_traced(request, row, alone),
+        traced=_traced(request, row, [*remarks, *_unseen(recording)]),
         steps=diagnosis.steps,
         result=tuple(accounts.result_steps(taken)),
         notes=notes,
@@ -135,10 +140,19 @@ def _run(request: Request) -> Trace:
     )
 
 
+def _asked(request: Request) -> Formulated | Own:
+    """What is traced: the formulation or the function, or what autograd gets from it."""
+    subject = request.subject
+    if not request.gradient or isinstance(subject, Own):
+        return subject
+    derived = catalogue.differentiated(subject.operation.name)
+    return replace(subject, operation=derived, formulation=derived.named(subject.formulation.name))
+
+
 def _recorded(calculation: Calculation) -> tuple[Recording, RecordedArray, dict[int, Any]]:
     """The run, its result, and its input arrays by their numbers."""
     xp, x = calculation.arrays()
-    recording = Recording(xp, Shadows(BITS))
+    recording = Recording(xp, Shadows(BITS, MOST))
     given: dict[int, Any] = {}
     asarray = recording.asarray
 
@@ -159,31 +173,48 @@ def _tried(
     request: Request, row: int, calculation: Calculation, taken: History, inputs: Mapping[int, Any]
 ) -> Iterator[Remedy]:
     """In order of simplicity: of the input, of a line, of the format, of the formulation, of the size of the logits."""
-    subject = request.subject
-    of_input = {r.name: r for r in remedies.of_rows(calculation, taken)}
+    subject, judge = _asked(request), remedies.judge(taken)
+    of_input = {r.name: r for r in remedies.of_rows(calculation, judge)}
     # Where there is no exponential, a shift is but a poor way to centre.
     shifts = ["shift", "shift_back"] if any(s.name in EXPONENTIALS for s in taken.steps) else []
-    yield from (of_input.pop(name) for name in shifts)
-    if calculation.model is None:
-        yield from rewritten(taken, inputs)
+    tried = {name: of_input.pop(name) for name in shifts}
+    yield from tried.values()
+    if calculation.model is None and not request.gradient:
+        shifted = "shift" in tried and tried["shift"].clean
+        yield from (r for r in rewritten(taken, inputs) if not (shifted and r.name == "shift_exps"))
     yield of_input.pop("centre")
-    wider = list(remedies.of_formats(calculation, taken))
+    wider = list(remedies.of_formats(calculation, judge))
     yield from wider
     if calculation.model is None and isinstance(subject, Own):
         yield from of_steps(taken, inputs, [r.name for r in wider if r.clean])
     yield from of_input.values()
     if isinstance(subject, Formulated):
         labels = operation.labels(request, subject, row)
-        yield from catalogued.formulations(calculation, taken, subject.operation, labels, subject.formulation)
+        yield from catalogued.formulations(calculation, judge, subject.operation, labels, subject.formulation)
     elif (found := catalogued.resembled(calculation, taken, subject.arguments)) is not None:
-        yield from catalogued.formulations(calculation, taken, *found, None)
+        yield from catalogued.formulations(calculation, judge, *found, None)
     yield from remedies.of_scales(calculation, lambda c: _clean(request, c))
+
+
+def _departure(
+    request: Request, row: int, calculation: Calculation, taken: History
+) -> tuple[str | None, tuple[Remedy, ...]]:
+    """Of an approximation what it is instead of the operation, and the formulations that are right."""
+    subject = _asked(request)
+    if not isinstance(subject, Formulated) or not subject.formulation.approximation:
+        return None, ()
+    given = subject.operation, operation.labels(request, subject, row)
+    text = catalogued.departure(calculation, taken, *given)
+    if text is None:
+        return None, ()
+    judge = catalogued.truth_of(calculation, taken, *given)
+    return text, tuple(catalogued.formulations(calculation, judge, *given, subject.formulation))
 
 
 def _clean(request: Request, calculation: Calculation) -> bool:
     """Whether a calculation goes well, by its own exact values."""
     recording, result, _ = _recorded(calculation)
-    taken = history(recording.steps, result, request.fmt, len(recording.steps))
+    taken = history(recording, result, request.fmt)
     return not taken.wrong.any() and not taken.inaccurate.any()
 
 
@@ -204,7 +235,16 @@ def _note(taken: History, note: Decision) -> Note:
     )
 
 
-def _traced(request: Request, row: int | None, alone: str | None) -> Traced:
+def _unseen(recording: Recording) -> list[str]:
+    """What has no exact values."""
+    assert recording.shadows is not None
+    said = [f"np.{name} has no exact value here, nor what is computed from it" for name in recording.shadows.unruled]
+    if any(s.made is None for s in recording.steps if s.computes):
+        said.append(f"steps of more than {MOST:,} numbers have no exact values, nor what is computed from them")
+    return said
+
+
+def _traced(request: Request, row: int | None, remarks: list[str]) -> Traced:
     subject, model = request.subject, request.model
     formulated = subject if isinstance(subject, Formulated) else None
     accumulator = "native" if model is None else (model.accumulator or request.fmt).name
@@ -218,5 +258,5 @@ def _traced(request: Request, row: int | None, alone: str | None) -> Traced:
         accumulator=accumulator,
         quantity="gradient" if request.gradient else "value",
         row=row,
-        alone=alone,
+        remarks=tuple(remarks),
     )

@@ -113,7 +113,8 @@ def _step(diagnosis: Diagnosis, seen: Seen) -> Step:
     size = np.abs(values)
     return Step(
         number=seen.number,
-        phase="backward" if seen.backward else "forward",
+        phase="forward" if seen.back is None else "backward",
+        adjoint_of=diagnosis.history.forward(seen),
         operation=seen.name,
         source=source(seen.step.place),
         shape=values.shape,

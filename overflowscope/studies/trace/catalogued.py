@@ -11,13 +11,15 @@ import numpy as np
 from overflowscope import catalogue
 from overflowscope.catalogue import Formulation, Operation
 from overflowscope.formats import FORMATS
-from overflowscope.records import State
+from overflowscope.records import Reference, State
 from overflowscope.records.trace import Remedy
 from overflowscope.reference import reference
 from overflowscope.studies.trace import enclosures
 from overflowscope.studies.trace.calculation import Calculation
+from overflowscope.studies.trace.enclosures import Truths
 from overflowscope.studies.trace.history import History
-from overflowscope.studies.trace.remedies import attempt
+from overflowscope.studies.trace.remedies import Judge, attempt
+from overflowscope.studies.trace.wording import digits, number
 
 CLOSE = 2.0**-45
 """Two exact values that agree so far, as doubles, on all of an input are taken for values of one function."""
@@ -40,25 +42,53 @@ def resembled(calculation: Calculation, history: History, arguments: Mapping[str
 
 
 def _is(operation: Operation, x: Any, labels: Any, history: History) -> bool:
-    shape = operation.shape(x)
-    if history.result.size != int(np.prod(shape)):
+    if history.result.size != int(np.prod(operation.shape(x))):
         return False
-    truth = reference(operation, x, labels, FORMATS["float64"])
+    known, apart = _apart(reference(operation, x, labels, FORMATS["float64"]), history)
+    return bool(known.any()) and bool((apart[known] <= CLOSE).all())
+
+
+def _apart(truth: Reference, history: History) -> tuple[Any, Any]:
+    """(where the operation has a true value, how far the exact result is from it, relatively); flat."""
     exact = np.array([enclosures.approximately(e) for e in history.exact.ravel().tolist()])
     wanted = ((truth.head + truth.tail) * np.exp2(np.clip(truth.exponent, -1100, 1100).astype(np.float64))).ravel()
-    known = (truth.state == int(State.DEFINED)).ravel()
-    if not known.any():
-        return False
     with np.errstate(all="ignore"):
-        near = (exact == wanted) | (np.abs(exact - wanted) <= CLOSE * np.abs(wanted))
-    return bool(near[known].all())
+        apart = np.where(exact == wanted, 0.0, np.abs(exact - wanted) / np.abs(wanted))
+    return (truth.state == int(State.DEFINED)).ravel(), np.where(np.isnan(apart), np.inf, apart)
+
+
+def departure(calculation: Calculation, history: History, operation: Operation, labels: Any) -> str | None:
+    """What the exact result of a formulation is where the operation has another value, with half of its bits others."""
+    x = np.atleast_2d(calculation.x)
+    truth = reference(operation, x, labels, FORMATS["float64"])
+    known, apart = _apart(truth, history)
+    if not known.any() or not (apart[known] > 2.0 ** (-history.fmt.precision / 2)).any():
+        return None
+    worst = int(np.argmax(np.where(known, apart, -1.0)))
+    head, tail, power = (a.ravel()[worst] for a in (truth.head, truth.tail, truth.exponent))
+    wanted = float(np.ldexp(head + tail, int(np.clip(power, -2000, 2000))))
+    what = operation.name if operation.quantity == "value" else f"the gradient of {operation.name}"
+    exact = digits(history.exact.ravel()[worst])
+    return f"this is another function: exactly {exact}, where {what} is {number(wanted)}"
+
+
+def truth_of(calculation: Calculation, history: History, operation: Operation, labels: Any) -> Judge:
+    """The operation's own true values, to judge by."""
+    truth = reference(operation, np.atleast_2d(calculation.x), labels, history.fmt, ladder="precise")
+    head = np.where(truth.radius.ravel() > 2.0**-20, np.nan, truth.head.ravel())
+    unit = np.clip(truth.exponent, history.fmt.emin, history.fmt.emax).ravel() - history.fmt.precision + 1
+    unit = np.where(head == 0, history.fmt.emin - history.fmt.precision + 1, unit)
+    power = np.where(head == 0, unit, truth.exponent.ravel())
+    void = (truth.state != int(State.DEFINED)).ravel()
+    return Judge(history.result.shape, Truths(head, truth.tail.ravel(), power, unit, void), history.fmt)
 
 
 def formulations(
-    calculation: Calculation, history: History, operation: Operation, labels: Any, but: Formulation | None
+    calculation: Calculation, judge: Judge, operation: Operation, labels: Any, but: Formulation | None
 ) -> Iterator[Remedy]:
     """The operation's other formulations that are lasting, tried on the same numbers."""
     x = np.atleast_2d(calculation.x)
+    owner = "" if but is not None else f"This is {operation.name}: "
     for formulation in operation.formulations.values():
         if formulation is but or formulation.approximation or formulation.trap or formulation.fragile:
             continue
@@ -67,10 +97,11 @@ def formulations(
             return function(xp, *operation.arguments(a, labels))
 
         other = replace(calculation, run=run, x=x)
+        sentence = f"{owner}the formulation {formulation.name}, {formulation.formula},"
         yield attempt(
             formulation.name,
-            f"This is {operation.name}: its formulation {formulation.name}, {formulation.formula},",
+            sentence[0].upper() + sentence[1:],
             f"{operation.name}, {formulation.name}",
-            lambda other=other: other.results().reshape(history.result.shape),  # type: ignore[misc]
-            history,
+            lambda other=other: other.results().reshape(judge.shape),  # type: ignore[misc]
+            judge,
         )

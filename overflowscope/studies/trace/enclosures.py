@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,39 +85,79 @@ def exponent(x: Raw, fmt: Format) -> int:
     return binade - fmt.precision + 1
 
 
-Truth = tuple[float | None, Raw | None, int]
-"""What a number is measured against: an infinity or nan (no exact value), or the middle of its enclosure and its ulp's
-exponent; neither where it is not decided."""
+@dataclass(frozen=True)
+class Truths:
+    """What numbers are measured against, flat: (head + tail) 2**exponent with 1 <= |head| < 2, and its ulp's exponent.
 
-
-def truth(e: Element, fmt: Format) -> Truth:
-    """Of one exact value."""
-    if undefined(e):
-        return np.nan, None, 0
-    if (known := infinite(e)) is not None:
-        return known, None, 0
-    if _wide(e, fmt):
-        return None, None, 0
-    exact = middle(e)
-    return None, exact, exponent(exact, fmt)
-
-
-def off(x: float, against: Truth) -> float:
-    """The distance in ulps of the exact value; nan where that is not decided.
-
-    An infinity or nan for a number is infinitely wrong, also where the format holds nothing larger: what comes after
-    goes on with it. The right infinity is 0 off. Where there is no exact value nothing is off.
+    Where ``head`` is an infinity that is the truth; where it is nan nothing is known; ``void`` marks what has no value.
     """
-    known, exact, unit = against
-    if exact is None:
-        return np.nan if known is None else 0.0 if known != known or x == known else np.inf
-    return _size(mpf_sub(from_float(x), exact, BITS, "n"), unit) if math.isfinite(x) else np.inf
+
+    head: Floats
+    tail: Floats
+    exponent: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    void: NDArray[np.bool_]
+
+    def distances(self, got: Floats) -> Floats:
+        """In ulps of the exact values; nan where that is not decided.
+
+        An infinity or nan for a number is infinitely wrong, also where the format holds nothing larger: what comes
+        after goes on with it. The right infinity is 0 off. Where there is no exact value nothing is off.
+        """
+        flat = np.asarray(got, np.float64).ravel()
+        # Powers of two are exact but for numbers far smaller than head, of which nothing is seen in the difference;
+        # between numbers within a factor of 2 the difference is exact (Sterbenz), and elsewhere nothing cancels.
+        scaled = _shifted(flat, -self.exponent)
+        apart = np.abs((scaled - self.head) - self.tail)
+        found = np.minimum(_shifted(apart, self.exponent - self.unit), HUGE)
+        infinite = np.isinf(self.head)
+        found[infinite] = np.where(flat == self.head, 0.0, np.inf)[infinite]
+        found[~np.isfinite(flat) & np.isfinite(self.head)] = np.inf
+        found[np.isnan(self.head)] = np.nan
+        found[self.void] = 0.0
+        return np.asarray(found.reshape(np.shape(got)), np.float64)
 
 
-def ulps(got: Floats, elements: NDArray[Any], fmt: Format) -> Floats:
-    """``off`` of every element."""
-    flat = [off(x, truth(e, fmt)) for x, e in zip(got.ravel().tolist(), elements.ravel().tolist(), strict=True)]
-    return np.array(flat, np.float64).reshape(got.shape)
+HUGE = float(np.finfo(np.float64).max)
+
+
+def _shifted(x: Floats, n: NDArray[np.int64]) -> Floats:
+    return np.ldexp(x, np.clip(n, -5000, 5000).astype(np.int32))
+
+
+def truths(elements: NDArray[Any], fmt: Format) -> Truths:
+    """Of exact values."""
+    rows = [_truth(e, fmt) for e in elements.ravel().tolist()]
+    head, tail, exponents, units, void = (list(column) for column in zip(*rows, strict=True)) if rows else ([],) * 5
+    integers = np.array(exponents, np.int64), np.array(units, np.int64)
+    return Truths(np.array(head, np.float64), np.array(tail, np.float64), *integers, np.array(void, np.bool_))
+
+
+def _truth(e: Element, fmt: Format) -> tuple[float, float, int, int, bool]:
+    if e[0] == e[1] and not e[0][1]:
+        if e[0] == fzero:
+            unit = exponent(fzero, fmt)
+            return 0.0, 0.0, unit, unit, False
+        return (np.nan, 0.0, 0, 0, True) if undefined(e) else (float(infinite(e) or 0.0), 0.0, 0, 0, False)
+    if _wide(e, fmt):
+        return np.nan, 0.0, 0, 0, False
+    exact = middle(e)
+    if exact == fzero:
+        unit = exponent(fzero, fmt)
+        return 0.0, 0.0, unit, unit, False
+    sign, man, exp, length = exact
+    power = int(exp + length) - 1
+    cut = length - 106
+    man = int(man << -cut if cut < 0 else man >> cut)
+    head, tail = math.ldexp(man >> 53, -52), math.ldexp(man & (2**53 - 1), -105)
+    return (-head if sign else head), (-tail if sign else tail), power, exponent(exact, fmt), False
+
+
+def off(x: float, e: Element, fmt: Format) -> float:
+    """Of one number, see Truths."""
+    box = np.empty(1, object)
+    box[0] = e
+    return float(truths(box, fmt).distances(np.array([x]))[0])
 
 
 def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float | None, float | None, float | None]:
@@ -124,7 +165,7 @@ def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float 
 
     ``local`` is the exact result of the computed operands: what lies between it and the exact value was inherited.
     """
-    total = off(x, truth(exact, fmt))
+    total = off(x, exact, fmt)
     if undefined(exact):
         return None, None, None
     unit = exponent(middle(exact), fmt) if bounded(exact) else None
@@ -158,7 +199,7 @@ def _wide(e: Element, fmt: Format) -> bool:
 
 def _size(x: Raw, unit: int) -> float:
     """|x| in units of 2**unit; at most the largest double."""
-    return min(abs(float(to_float(mpf_shift(mpf_abs(x), -unit)))), float(np.finfo(np.float64).max))
+    return min(abs(float(to_float(mpf_shift(mpf_abs(x), -unit)))), HUGE)
 
 
 def text(e: Element) -> tuple[str | None, str]:

@@ -152,7 +152,7 @@ def _beyond(seen: Seen, mask: Mask) -> Mask:
 def _coarse(seen: Seen) -> Mask:
     """Numbers below the normal range that are not what they should be, computed from operands of full precision."""
     size = np.abs(seen.result)
-    mask = np.asarray((size > 0) & (size < seen.fmt.smallest_normal))
+    mask = np.asarray((size > 0) & (size < seen.fmt.smallest_normal) & seen.known)
     for place in places(mask):
         local = seen.local[place]
         mask[place] = not (is_point(local) and enclosures.approximately(local) == seen.result[place])
@@ -177,7 +177,7 @@ def _cancelled(seen: Seen) -> Iterator[Found]:
     for place in places(mask):
         exact, local = seen.exact[place], seen.local[place]
         _, inherited, _ = enclosures.split(float(seen.result[place]), exact, local, seen.fmt)
-        mask[place] = inherited is None or inherited >= 1
+        mask[place] = inherited is not None and inherited >= 1
     if mask.any():
         yield Found("cancellation", seen, mask, float(bits[mask].max()))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope import formats
+from overflowscope.arithmetic.adjoints import gradients
 from overflowscope.arithmetic.proxy import recorded_numpy
 from overflowscope.arithmetic.recording import RecordedArray, Recording, Unrecordable
 from overflowscope.arithmetic.strict import Model, StrictArray
@@ -32,13 +33,25 @@ class Call:
 
     own: Own
     model: Model | None
+    gradient: bool = False
 
     def __call__(self, xp: Any, x: Any) -> Any:
-        """Called with an array of ``xp``: arguments of floats are arrays of it too; masks and labels are as they are.
+        """The function's result on an array of ``xp``, or the gradient of its sum with respect to ``x``.
 
         Raises InputError, with the person's own line, where the function raises or returns what is no array of floats,
         and Unrecordable, with it too, for what cannot be followed.
         """
+        if not self.gradient:
+            return self._called(xp, x)
+        recorded = isinstance(xp, Recording)
+        recording = xp if recorded else Recording(xp)
+        given = x if recorded else recording.asarray(x)
+        result = self._called(recording, given)
+        (found,) = gradients(result, np.ones(result.shape), [given], recorded=recorded)
+        return found
+
+    def _called(self, xp: Any, x: Any) -> Any:
+        """Arguments of floats are arrays of ``xp`` too; masks and labels are as they are."""
         given = {name: self._array(xp, value) for name, value in self.own.arguments.items()}
         function, recorded = self.own.function, isinstance(xp, Recording)
         try:
@@ -112,20 +125,35 @@ def _real(own: Own, result: Any, recorded: bool) -> Any:
 # Which rows
 
 
-def calculation(request: Request, own: Own) -> tuple[Calculation, int | None, str | None]:
-    """What is traced, the number of its row (None: all rows), and why one row stands for all where it does."""
+def calculation(request: Request, own: Own) -> tuple[Calculation, int | None, list[str]]:
+    """What is traced, the number of its row (None: all rows), and why that row stands for all where it does."""
     check_arguments(own)
     count, classes = request.source.count, request.source.classes
     if request.row is not None:
-        return one_row(request, own, request.row), request.row, None
+        return one_row(request, own, request.row), request.row, []
     if own.per_row:
-        row = _first_wrong(request, own)
-        return one_row(request, own, row), row, None
+        row = _first_wrong(request, own)[0]
+        return one_row(request, own, row), row, []
     if count * classes <= WHOLE or count == 1:
-        return _calculation(request, own, request.rows(range(count)).logits), None, None
-    row = _first_wrong(request, own)
-    why = f"{count:,} rows of {classes:,} are many: row {row:,} is traced alone"
-    return one_row(request, own, row), row, why
+        return _calculation(request, own, request.rows(range(count)).logits), None, []
+    row, results = _first_wrong(request, own)
+    alone, many = one_row(request, own, row), f"{count:,} rows of {classes:,} are many"
+    if results is not None and _alike(alone, results):
+        return alone, row, [f"{many}: row {row:,} is traced alone"]
+    why = f"{many}, but row {row:,} alone comes out differently: the function mixes rows, so that all are traced"
+    return _calculation(request, own, request.rows(range(count)).logits), None, [why]
+
+
+def _alike(alone: Calculation, results: Floats) -> bool:
+    """Whether a row alone gives numbers, nan, infinities and zeros where it gives them among the others."""
+    try:
+        got = alone.results()
+    except InputError:
+        return False
+    if got.size != results.size:
+        return False
+    pairs = ((kind(got).ravel(), kind(results).ravel()) for kind in (np.isnan, np.isinf, np.sign))
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def one_row(request: Request, own: Own, row: int) -> Calculation:
@@ -136,7 +164,7 @@ def one_row(request: Request, own: Own, row: int) -> Calculation:
 
 
 def _calculation(request: Request, own: Own, x: Floats) -> Calculation:
-    return Calculation(Call(own, request.model), x, request.fmt, None, request.model)
+    return Calculation(Call(own, request.model, request.gradient), x, request.fmt, None, request.model)
 
 
 def _row_of(request: Request, own: Own, value: Any, row: int) -> Any:
@@ -149,32 +177,32 @@ def _row_of(request: Request, own: Own, value: Any, row: int) -> Any:
     return value[row] if own.per_row else value[row : row + 1]
 
 
-def _first_wrong(request: Request, own: Own) -> int:
-    """The first row whose result is suspicious, else row 0.
+def _first_wrong(request: Request, own: Own) -> tuple[int, Floats | None]:
+    """The first row whose result is suspicious, else row 0; and that result, as it comes out among the others.
 
     Suspicious is what differs, computed plainly, from what the same lines give in a wider format: nan, infinities and
     zeros that are none there, and numbers of which more than half of the bits are others. A hint where to look, no
     verdict: that is what the trace is for.
     """
-    for rows in blocks(request.source):
+    first: Floats | None = None
+    for rows in [range(request.source.count)] if not own.per_row else blocks(request.source):
         if own.per_row:
             for row in rows:
-                if _suspicious(one_row(request, own, row)).any():
-                    return row
+                if _suspicious(one_row(request, own, row))[1].any():
+                    return row, None
             continue
-        whole = request.source.count == len(rows)
-        arguments = {n: v if whole else _part(request, v, rows) for n, v in own.arguments.items()}
-        bad = _suspicious(_calculation(request, replace(own, arguments=arguments), request.rows(rows).logits))
-        if bad.ndim and len(bad) == len(rows) and bad.any():
-            return rows.start + int(np.argmax(bad.reshape(len(rows), -1).any(-1)))
-    return 0
+        got, bad = _suspicious(_calculation(request, own, request.rows(rows).logits))
+        if not got.ndim or len(got) != len(rows):
+            return 0, None
+        first = got[0]
+        if bad.any():
+            row = int(np.argmax(bad.reshape(len(rows), -1).any(-1)))
+            return row, got[row]
+    return 0, first
 
 
-def _part(request: Request, value: Any, rows: range) -> Any:
-    return value[rows.start : rows.stop] if value.shape[:1] == (request.source.count,) else value
-
-
-def _suspicious(call: Calculation) -> Mask:
+def _suspicious(call: Calculation) -> tuple[Floats, Mask]:
+    """(results, which of them are suspicious)."""
     got = call.results()
     finite = bool(np.isfinite(call.x).all())
     bad = ~np.isfinite(got) if finite else np.isnan(got)
@@ -182,9 +210,9 @@ def _suspicious(call: Calculation) -> Mask:
         with np.errstate(all="ignore"):
             wide = np.asarray(call.run(np, call.x.astype(np.longdouble)), np.longdouble)
     except Exception:
-        return bad
+        return got, bad
     if wide.shape != got.shape:
-        return bad
+        return got, bad
     with np.errstate(all="ignore"):
         off = np.abs(got - wide) > 2.0 ** (-call.fmt.precision / 2) * np.abs(wide) + call.fmt.smallest
-    return np.asarray(bad | off | (~np.isfinite(got) & (got != wide)), np.bool_)
+    return got, np.asarray(bad | off | (~np.isfinite(got) & (got != wide)), np.bool_)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic import numbers
-from overflowscope.arithmetic.recording import RecordedArray, Step
+from overflowscope.arithmetic.recording import RecordedArray, Recording, Step
 from overflowscope.formats import FORMATS, Floats, Format, round_to
 from overflowscope.studies.trace import enclosures, feeds
 from overflowscope.studies.trace.feeds import Mask
@@ -20,18 +19,20 @@ Origins = NDArray[np.int64]
 
 
 class Seen:
-    """A step that computes. ``number`` counts from 1; ``fmt`` is the format of its result, ``operands`` are float64.
+    """A step that computes. ``number`` counts from 1; ``fmt`` is the format of its result, ``operands`` are float64;
+    of a step backward ``back`` is the recording's number of the step whose adjoint it hands on, else None.
 
     An operand's ``origins`` say where each of its numbers was computed, see ``makers``; None of a constant. Python's
     own numbers among them are rounded to the format, as NumPy does before it computes with them.
     """
 
-    def __init__(self, number: int, step: Step, fmt: Format, backward: bool):
-        self.number, self.step, self.fmt, self.backward = number, step, fmt, backward
+    def __init__(self, number: int, step: Step, fmt: Format, back: int | None):
+        self.number, self.step, self.fmt, self.back = number, step, fmt, back
         self.name = step.operation
         self.result = np.asarray(numbers(step.result), np.float64)
         self.operands = [_held(a, fmt) for a in step.operands]
         self.origins: list[Origins | None] = list(step.origins)
+        self.known = step.exact is not None
         self.exact = enclosures.kept(step.exact, self.result.shape)
 
     @functools.cached_property
@@ -42,7 +43,7 @@ class Seen:
     @functools.cached_property
     def lost(self) -> Mask:
         """Where the result is nan or an infinity, and the exact value is not that infinity."""
-        return lost(self.result, self.exact)
+        return lost(self.result, self.exact) if self.known else np.asarray(~np.isfinite(self.result))
 
     @functools.cached_property
     def vanished(self) -> Mask:
@@ -56,14 +57,17 @@ class Seen:
 
     def _zero_where(self, wrong: Any) -> Mask:
         found = np.zeros(self.result.shape, np.bool_)
-        for place in feeds.places(self.result == 0):
-            found[place] = wrong(self.exact[place], self.local[place])
+        if self.known:
+            for place in feeds.places(self.result == 0):
+                found[place] = wrong(self.exact[place], self.local[place])
         return found
 
     @functools.cached_property
     def errors(self) -> Floats:
         """In ulps, element by element; nan where they are not decided."""
-        return enclosures.ulps(self.result, self.exact, self.fmt)
+        if not self.known:
+            return np.full(self.result.shape, np.nan)
+        return enclosures.truths(self.exact, self.fmt).distances(self.result)
 
     @functools.cached_property
     def inaccurate(self) -> Mask:
@@ -106,6 +110,11 @@ class History:
         """By the numbers that the recording gave."""
         return {s.step.number: s for s in self.steps}
 
+    def forward(self, seen: Seen) -> int | None:
+        """Of a step backward the step whose adjoint it hands on, by the number shown; None where that computes none."""
+        made = None if seen.back is None else self.by_step.get(seen.back)
+        return None if made is None else made.number
+
     @functools.cached_property
     def stray(self) -> dict[int, Mask]:
         """Of each step the nan and infinities that nobody meant, by its number.
@@ -129,26 +138,18 @@ class History:
     @functools.cached_property
     def wrong(self) -> Mask:
         """Of the result: nan or infinities that the truth is not, and 0 where it rounds to something else."""
-        found = lost(self.result, self.exact)
-        for place in feeds.places(self.result == 0):
-            e = self.exact[place]
-            found[place] = enclosures.nonzero(e) and enclosures.off(0.0, enclosures.truth(e, self.fmt)) > 0.5
-        return found
+        # A 0 that is more than half an ulp off should have been another number.
+        return np.asarray(lost(self.result, self.exact) | ((self.result == 0) & (self.errors > 0.5)), np.bool_)
 
     @functools.cached_property
-    def truths(self) -> list[enclosures.Truth]:
-        """What its results are measured against, in C order."""
-        return [enclosures.truth(e, self.fmt) for e in self.exact.ravel().tolist()]
+    def truths(self) -> enclosures.Truths:
+        """What its results are measured against."""
+        return enclosures.truths(self.exact, self.fmt)
 
     @functools.cached_property
     def errors(self) -> Floats:
         """Of the result, in ulps; nan where they are not decided."""
-        return self.distances(self.result)
-
-    def distances(self, values: Floats) -> Floats:
-        """Of values in the place of the result, likewise."""
-        flat = [enclosures.off(x, truth) for x, truth in zip(values.ravel().tolist(), self.truths, strict=True)]
-        return np.array(flat, np.float64).reshape(values.shape)
+        return self.truths.distances(self.result)
 
     @functools.cached_property
     def inaccurate(self) -> Mask:
@@ -201,13 +202,13 @@ def unknown(e: Any) -> bool:
     return not (enclosures.undefined(e) or enclosures.bounded(e) or enclosures.infinite(e) is not None)
 
 
-def history(steps: Sequence[Step], result: RecordedArray, fmt: Format, forward: int) -> History:
-    """Of recorded steps, of which the first ``forward`` are the calculation's own and the rest its gradient's."""
+def history(recording: Recording, result: RecordedArray, fmt: Format) -> History:
+    """Of a recording; what has no format of ours is taken to be of ``fmt``."""
     seen: list[Seen] = []
-    for step in steps:
+    for step in recording.steps:
         if step.computes:
             own = FORMATS.get(np.dtype(step.result.dtype).name, fmt)
-            seen.append(Seen(len(seen) + 1, step, own, step.number >= forward))
+            seen.append(Seen(len(seen) + 1, step, own, recording.adjoint_of.get(step.number)))
     values = np.asarray(numbers(result.value), np.float64)
     exact = enclosures.kept(result.exact, values.shape)
     assert result.origins is not None

@@ -16,7 +16,7 @@ from overflowscope.studies.trace.request import Formulated, Request
 from overflowscope.tally import Tally
 
 
-def chosen_row(request: Request, subject: Formulated) -> tuple[int, str | None]:
+def chosen_row(request: Request, subject: Formulated) -> tuple[int, list[str]]:
     """The row that was asked for, else the first whose result is wrong, else the first; and why it is that one.
 
     Raises InputError.
@@ -27,7 +27,7 @@ def chosen_row(request: Request, subject: Formulated) -> tuple[int, str | None]:
     if request.row is not None:
         if not len(request.rows(range(request.row, request.row + 1), ignored).numbers):
             raise InputError(f"row {request.row:,} has the label {ignored}, which is ignored")
-        return request.row, None
+        return request.row, []
     first = inaccurate = None
     for numbers in blocks(request.source):
         rows = request.rows(numbers, ignored)
@@ -35,14 +35,15 @@ def chosen_row(request: Request, subject: Formulated) -> tuple[int, str | None]:
             first = int(rows.numbers[0])
         if _failed(request, subject, rows):
             row = _first(rows, lambda part: _failed(request, subject, part))
-            return row, f"row {row:,} is the first of {request.source.count:,} that goes wrong"
+            return row, [f"row {row:,} is the first of {request.source.count:,} that goes wrong"]
         if inaccurate is None and _inaccurate(request, subject, rows):
             inaccurate = _first(rows, lambda part: _inaccurate(request, subject, part))
     if first is None:
         raise InputError(f"every row has the label {ignored}, which is ignored", source=request.source.name)
     if inaccurate is not None:
-        return inaccurate, f"row {inaccurate:,} is the first of {request.source.count:,} that loses half of its bits"
-    return first, f"none of the {request.source.count:,} rows goes wrong: row {first:,} is shown"
+        why = f"row {inaccurate:,} is the first of {request.source.count:,} that loses half of its bits"
+        return inaccurate, [why]
+    return first, [f"none of the {request.source.count:,} rows goes wrong: row {first:,} is shown"]
 
 
 def calculation(request: Request, subject: Formulated, row: int) -> Calculation:

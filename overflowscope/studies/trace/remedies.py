@@ -12,6 +12,7 @@ import numpy as np
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records.trace import Remedy
 from overflowscope.studies.trace.calculation import Calculation
+from overflowscope.studies.trace.enclosures import Truths
 from overflowscope.studies.trace.history import History
 
 Change = Callable[[Any, Any, Callable[[Any], Any]], Any]
@@ -75,15 +76,29 @@ OF_ROWS = (
 )
 
 
-def fault(values: Floats, history: History) -> str | None:
-    """What is wrong with results that should be those of the traced run: None where they are clean.
+@dataclass(frozen=True)
+class Judge:
+    """What results should be: their shape, the exact values, and the format."""
+
+    shape: tuple[int, ...]
+    truths: Truths
+    fmt: Format
+
+
+def judge(history: History) -> Judge:
+    """By the exact values of the traced run itself."""
+    return Judge(history.result.shape, history.truths, history.fmt)
+
+
+def fault(values: Floats, judge: Judge) -> str | None:
+    """What is wrong with results: None where they are clean.
 
     Clean is: every element that has a true value is finite where that is, no wrong zero, and right to at least half of
     its bits. Nothing is clean of which the truth is not enclosed.
     """
-    if values.shape != history.result.shape:
+    if values.shape != judge.shape:
         return f"gives the shape {values.shape}"
-    fmt, errors = history.fmt, history.distances(values)
+    fmt, errors = judge.fmt, judge.truths.distances(values)
     lost = np.isinf(errors)
     for what, mask in (("nan", np.isnan(values)), ("inf", np.isinf(values))):
         if (lost & mask).any():
@@ -96,29 +111,29 @@ def fault(values: Floats, history: History) -> str | None:
     return f"loses {min(bits, fmt.precision):.0f} of {fmt.precision} bits" if bits > fmt.precision / 2 else None
 
 
-def attempt(name: str, sentence: str, formula: str, run: Callable[[], Floats], history: History) -> Remedy:
+def attempt(name: str, sentence: str, formula: str, run: Callable[[], Floats], judge: Judge) -> Remedy:
     """Run it, and look. A person's function may not take what it is given: then that is what is found."""
     try:
-        found = fault(run(), history)
+        found = fault(run(), judge)
     except Exception as error:
         found = f"fails: {type(error).__name__}"
     return Remedy(name=name, sentence=sentence, formula=formula, clean=found is None, found=found or "clean")
 
 
-def of_rows(calculation: Calculation, history: History) -> Iterator[Remedy]:
+def of_rows(calculation: Calculation, judge: Judge) -> Iterator[Remedy]:
     """Changes of the input that some functions do not mind: of logits, of a spread, of a length."""
     for entry in OF_ROWS:
         run = functools.partial(calculation.results, entry.change)
-        yield attempt(entry.name, entry.sentence, entry.formula, run, history)
+        yield attempt(entry.name, entry.sentence, entry.formula, run, judge)
 
 
-def of_formats(calculation: Calculation, history: History) -> Iterator[Remedy]:
+def of_formats(calculation: Calculation, judge: Judge) -> Iterator[Remedy]:
     """The same lines in a wider format, rounded once at the end."""
     for name in ("float32", "float64"):
         wider = FORMATS[name]
         if wider.holds(calculation.fmt) and wider is not calculation.fmt and _is_wider(wider, calculation.compute):
             sentence = f"Computing in {name} and rounding once"
-            yield attempt(name, sentence, f"f(x in {name})", calculation.wider(wider).results, history)
+            yield attempt(name, sentence, f"f(x in {name})", calculation.wider(wider).results, judge)
 
 
 def _is_wider(wider: Format, compute: Format | None) -> bool:

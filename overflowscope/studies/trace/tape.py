@@ -6,7 +6,7 @@ the code stored them, through views or in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from overflowscope.arithmetic.origins import CONSTANT
 from overflowscope.arithmetic.recorded_array import RecordedArray
 from overflowscope.formats import Floats, Format, round_to
 from overflowscope.studies.trace.history import History, Origins, Seen
+from overflowscope.studies.trace.patterns import maker
 
 Values = dict[int, Any]
 """What the steps gave, by the numbers of the recording."""
@@ -49,8 +50,6 @@ class Replay:
         """The result, as float64 numbers of the result's own format. Raises Unreplayable."""
         with np.errstate(all="ignore"):
             for seen in self.history.steps:
-                if seen.backward:
-                    break
                 given = [
                     operand if origins is None else self._gathered(origins, operand)
                     for operand, origins in zip(seen.step.operands, seen.origins, strict=True)
@@ -113,28 +112,3 @@ def _again(seen: Seen, given: list[Any]) -> Any:
 def _counts(argument: Any) -> bool:
     """Whether an argument is one of a step's operands."""
     return isinstance(argument, RecordedArray | np.ndarray | np.generic | float | int)
-
-
-# What is there to be recognised
-
-
-def maker(history: History, seen: Seen, which: int) -> Seen | None:
-    """The one step that computed all of an operand's numbers; None where there are several, or none."""
-    origins = seen.origins[which] if which < len(seen.origins) else None
-    if origins is None or not origins.size or (origins < 0).any():
-        return None
-    sources = np.unique(origins >> 32)
-    return history.by_step[int(sources[0])] if len(sources) == 1 else None
-
-
-def constant(seen: Seen, which: int) -> float | None:
-    """An operand that is one and the same number everywhere, written in the code."""
-    if which >= len(seen.origins) or seen.origins[which] is not None:
-        return None
-    values = np.unique(seen.operands[which])
-    return float(values[0]) if len(values) == 1 else None
-
-
-def steps_named(history: History, *names: str) -> Iterator[Seen]:
-    """The steps forward that are of these operations."""
-    return (s for s in history.steps if s.name in names and not s.backward)

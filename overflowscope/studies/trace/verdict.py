@@ -20,6 +20,8 @@ from overflowscope.studies.trace.wording import against, digits, exactly, formul
 
 SHOWN = 4
 """Descendants that a verdict names."""
+SELECTING = {"where", "max", "min", "maximum", "minimum", "clip"}
+"""What hands on what it was given: not worth a word."""
 COMPARED = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 
 
@@ -45,17 +47,20 @@ def _at_pole(seen: Seen, place: tuple[int, ...]) -> bool:
     return seen.name == "log1p" and operand(seen, 0, place) == -1
 
 
-def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Remedy]) -> tuple[Birth | None, str]:
-    """The birth, None where nothing was born wrong, and the sentence on all."""
+def verdict(
+    diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Remedy], departure: str | None = None
+) -> tuple[Birth | None, str]:
+    """The birth, None where nothing was born wrong, and the sentence on all; ``departure`` says what an approximation
+    is instead of what it should be."""
     history, path = diagnosis.history, diagnosis.failing
-    enough = _enough(diagnosis, remedies)
+    enough = _enough(diagnosis, remedies, departure)
     if path.first is None:
-        return None, _without_birth(diagnosis, notes, enough)
+        return None, _without_birth(diagnosis, notes, enough, departure is not None)
     seen = history.steps[path.first - 1]
     place = places(path.born[path.first])[0]
     value, limit = _measured(seen, place)
     line = source(seen.step.place)
-    began = f"step {seen.number}, {seen.name}: {_began(diagnosis, seen, place)}"
+    began = f"step {seen.number}, {named(history, seen)}: {_began(diagnosis, seen, place)}"
     said = ". ".join(["; ".join([began, *_spread(history, path, seen)]), *enough]) + "."
     born = Birth(
         step=seen.number,
@@ -68,6 +73,14 @@ def verdict(diagnosis: Diagnosis, notes: Sequence[Note], remedies: Sequence[Reme
         verdict=said,
     )
     return born, said
+
+
+def named(history: History, seen: Seen) -> str:
+    """The operation; on the way back with the step whose adjoint it hands on."""
+    if seen.back is None:
+        return seen.name
+    through = history.forward(seen)
+    return f"{seen.name}, on the way back" + ("" if through is None else f" through step {through}")
 
 
 def other_way(note: Decision) -> str:
@@ -85,16 +98,17 @@ def other_way(note: Decision) -> str:
     return f"{what} is {note.computed} and decides; of the exact values it would be {note.exact}{more}"
 
 
-def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy]) -> list[str]:
+def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy], departure: str | None) -> list[str]:
     """The last sentences: which change is enough, or that none of those tried is."""
-    if not diagnosis.wrong:
+    if departure is None and not diagnosis.wrong:
         return ["There the exact result is undefined too: the case needs a guard of its own"]
     if said := _beyond_format(diagnosis):
         return said
+    apart = [] if departure is None else [departure[0].upper() + departure[1:]]
     clean = [r for r in remedies if r.clean]
     if clean:
-        return [f"{clean[0].sentence} is enough"]
-    return [f"Nothing that was tried is enough: {', '.join(r.formula for r in remedies)}"]
+        return [*apart, f"{clean[0].sentence} is enough"]
+    return [*apart, f"Nothing that was tried is enough: {', '.join(r.formula for r in remedies)}"]
 
 
 def _beyond_format(diagnosis: Diagnosis) -> list[str]:
@@ -109,11 +123,13 @@ def _beyond_format(diagnosis: Diagnosis) -> list[str]:
     return []
 
 
-def _without_birth(diagnosis: Diagnosis, notes: Sequence[Note], enough: list[str]) -> str:
+def _without_birth(diagnosis: Diagnosis, notes: Sequence[Note], enough: list[str], departed: bool) -> str:
     history, losing = diagnosis.history, diagnosis.losing
     said = ["Nothing went wrong: every result is right to at least half of its bits"]
     if losing.first is not None and history.inaccurate.any():
         said = [_lost(diagnosis), *enough]
+    elif departed:
+        said = ["Every step is right to at least half of its bits", *enough]
     elif history.wrong.any():
         said = [_given(history)]
     elif any(unknown(e) for e in history.exact.ravel().tolist()):
@@ -154,7 +170,7 @@ def _lost(diagnosis: Diagnosis) -> str:
     elif (before := diagnosis.first_harmful("absorption", "subnormal")) is not None:
         how = f": step {before.number}, {before.name}, had rounded away what it depends on"
     what = f"{bits:.0f} of {history.fmt.precision} bits of the result are lost"
-    return f"step {seen.number}, {seen.name}: {came}{how}; {what}"
+    return f"step {seen.number}, {named(history, seen)}: {came}{how}; {what}"
 
 
 def _measured(seen: Seen, place: tuple[int, ...]) -> tuple[float | None, float | None]:
@@ -266,7 +282,8 @@ def _without_value(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> 
 
 def _spread(history: History, path: Chain, first: Seen) -> list[str]:
     """What became of it, step by step: the first ones, and the last."""
-    numbers = sorted(path.descendants - {first.number})
+    later = sorted(path.descendants - {first.number})
+    numbers = [n for n in later if history.steps[n - 1].name not in SELECTING]
     if len(numbers) > SHOWN:
         numbers = [*numbers[: SHOWN - 1], numbers[-1]]
     return [_became(history.steps[n - 1], path) for n in numbers]
