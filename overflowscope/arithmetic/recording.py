@@ -15,7 +15,7 @@ import numpy as np
 from overflowscope.arithmetic import NAMED, constant, decisions, numbers
 from overflowscope.arithmetic.following import Call, computed, floating, follow, moved, written
 from overflowscope.arithmetic.names import MOVES, canonical
-from overflowscope.arithmetic.origins import laid_out, memory, of_input, of_step
+from overflowscope.arithmetic.origins import duplicate, laid_out, memory, of_input, of_step
 from overflowscope.arithmetic.places import Place, Unrecordable
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain
 from overflowscope.arithmetic.shadows import Shadows
@@ -41,7 +41,7 @@ class Recording(Tape):
         number, self.inputs = self.inputs, self.inputs + 1
         if self.shadows is None:
             return RecordedArray(values, -1 - number, self)
-        value = values.copy() if hasattr(values, "copy") else np.array(values)
+        value = duplicate(values if hasattr(values, "dtype") else np.array(values))
         origins = laid_out(of_input(number, np.shape(memory(value))), value)
         return RecordedArray(value, -1 - number, self, origins)
 

@@ -51,11 +51,18 @@ class Shadows:
         """The result of NumPy's function on enclosures (object arrays) and plain numbers: an array of that shape."""
         rule = rules.RULES.get(name)
         if rule is None or not _takes(rule, len(args), tuple(kwargs)):
-            self.unruled += [] if name in self.unruled else [name]
-            return filled(shape, LINE)
+            return self._unruled(name, shape)
         lifts = [lifted(a) if i in rules.NUMBERS.get(name, range(1000)) else a for i, a in enumerate(args)]
         named = {k: lifted(v) if k in rules.NUMBERS_BY_NAME else v for k, v in kwargs.items()}
-        return np.broadcast_to(boxed(rule(self.functions, *lifts, **named)), shape)
+        try:
+            return np.broadcast_to(boxed(rule(self.functions, *lifts, **named)), shape)
+        except (ValueError, TypeError, IndexError, ArithmeticError):
+            # NumPy has done it, so the rule does not know all that NumPy does.
+            return self._unruled(name, shape)
+
+    def _unruled(self, name: str, shape: tuple[int, ...]) -> Elements:
+        self.unruled += [] if name in self.unruled else [name]
+        return filled(shape, LINE)
 
 
 @functools.cache

@@ -85,12 +85,11 @@ class Tape:
             return found
         if least == most:
             made: Elements | None = self.steps[most].made
-            whole = made is not None and flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
             if made is None:
                 return None
-            moved = made if whole else made.reshape(-1)[flat & FLAT]
-            shaped: Elements = moved.reshape(origins.shape)
-            return shaped
+            whole = flat.size == made.size and (flat & FLAT == np.arange(flat.size)).all()
+            picked: Elements = (made if whole else made.reshape(-1)[flat & FLAT]).reshape(origins.shape)
+            return picked
         return self._gathered(flat, np.ravel(numbers(array.value)), origins.shape)
 
     def _gathered(self, flat: Origins, values: Any, shape: tuple[int, ...]) -> Elements | None:

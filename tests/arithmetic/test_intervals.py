@@ -135,6 +135,23 @@ def test_exact_operations_are_narrow(name: str, a: Element, b: Element, bits: in
     assert max(corners) <= hi <= max(corners) + abs(max(corners)) * Fraction(2) ** (1 - bits)
 
 
+@settings(max_examples=1000, deadline=None)
+@given(
+    man=st.integers(2**60, 2**90),
+    tail=st.integers(-3, 3),
+    small=st.integers(2**30, 2**200),
+    top=st.integers(-20, 32),
+    bits=st.sampled_from([8, 24, 53]),
+)
+def test_operands_longer_than_the_precision_add_outward(man: int, tail: int, small: int, top: int, bits: int) -> None:
+    """Beside a rounded number, where a far smaller operand decides which way the sum goes."""
+    large = Fraction((man >> 40 << 40) + tail)
+    other = small * Fraction(2) ** (top - small.bit_length())
+    for sign in (1, -1):
+        lo, hi = ends(Arithmetic(bits).add(exactly(large), exactly(sign * other)))
+        assert lo <= large + sign * other <= hi
+
+
 @two_elements
 @given(a=elements())
 def test_negative_mirrors(a: Element) -> None:
