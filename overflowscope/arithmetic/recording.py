@@ -14,7 +14,7 @@ import numpy as np
 
 from overflowscope.arithmetic import NAMED, constant, decisions, numbers
 from overflowscope.arithmetic.following import Call, computed, floating, follow, moved, written
-from overflowscope.arithmetic.names import MOVES, canonical
+from overflowscope.arithmetic.names import MOVES, canonical, named
 from overflowscope.arithmetic.origins import duplicate, laid_out, memory, of_input, of_step
 from overflowscope.arithmetic.places import Place, Unrecordable
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain
@@ -55,6 +55,7 @@ class Recording(Tape):
     def run(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function on the plain arrays; a floating-point result is a step, anything else is only handed on."""
         name = canonical(name)
+        args, kwargs = named(name, args, kwargs)
         if self.shadows is not None:
             return follow(self, Call(name, function, args, kwargs))
         if kwargs.get("out") is not None:
