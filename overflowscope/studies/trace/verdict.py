@@ -274,7 +274,7 @@ def _without_value(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> 
                 how = f", for step {before.number}, {before.name}, cancels and leaves rounding errors"
             return f"{what}{at} is nan: {number(given[0])} is negative{how}; the exact result is {exact}"
         if seen.name in LOGARITHMS | {"sqrt", "log1p", "power"} and given[0] < 0:
-            return f"{what}{at} is nan: a negative number is outside of the domain of {seen.name}"
+            return f"{what}{at} is nan: {number(given[0])} is outside of the domain of {seen.name}"
     if exact == "undefined":
         return f"{what}{at} is nan: it has no value in exact arithmetic either"
     return f"{what}{at} is nan where the exact value is {exact}"
