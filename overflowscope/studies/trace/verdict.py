@@ -57,7 +57,7 @@ def verdict(
     if path.first is None:
         return None, _without_birth(diagnosis, notes, enough, departure is not None)
     seen = history.steps[path.first - 1]
-    place = places(path.born[path.first])[0]
+    place = gravest(seen, path.born[path.first])
     value, limit = _measured(seen, place)
     line = source(seen.step.place)
     began = f"step {seen.number}, {named(history, seen)}: {_began(diagnosis, seen, place)}"
