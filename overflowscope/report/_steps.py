@@ -20,6 +20,8 @@ WORDS = {
     "latent": "latent",
 }
 """What the table calls an event."""
+FEW = 3
+"""Steps that something harmless is told of one by one."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,17 @@ def line(source: Source) -> str:
 def remarks(found: Trace) -> list[str]:
     """What there is to say beside the steps, the verdict apart."""
     said = list(found.traced.remarks)
+    alike: dict[tuple[str, str], list[tuple[int, Event]]] = {}
     for step in found.steps:
-        said += [f"step {step.number}, {step.operation}: {e.text}" for e in step.events if e.harmless and e.text]
+        for event in step.events:
+            if event.harmless and event.text:
+                alike.setdefault((step.operation, event.kind), []).append((step.number, event))
+    for (operation, _), events in alike.items():
+        if len(events) <= FEW:
+            said += [f"step {number}, {operation}: {event.text}" for number, event in events]
+        else:
+            numbers = ", ".join(str(number) for number, _ in events[:FEW])
+            said.append(f"steps {numbers} and {len(events) - FEW:,} more, {operation}: {events[0][1].text}")
     for source, notes in groupby(found.notes, key=lambda note: note.source):
         first, *others = notes
         where = f"{source.file}:{source.line}: " if source else ""

@@ -238,7 +238,7 @@ def _note(taken: History, note: Decision) -> Note:
 def _unseen(recording: Recording) -> list[str]:
     """What has no exact values."""
     assert recording.shadows is not None
-    said = [f"np.{name} has no exact value here, nor what is computed from it" for name in recording.shadows.unruled]
+    said = [f"{name} has no exact values here, nor what is computed from them" for name in recording.shadows.unruled]
     if any(s.made is None for s in recording.steps if s.computes):
         said.append(f"steps of more than {MOST:,} numbers have no exact values, nor what is computed from them")
     return said

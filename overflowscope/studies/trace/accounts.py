@@ -89,7 +89,7 @@ def shortened(file: str) -> str:
 def telling(diagnosis: Diagnosis, seen: Seen) -> tuple[int, ...] | None:
     """The element that a step is shown by: the first of the gravest failing ones, else that of the largest error."""
     for path in (diagnosis.failing, diagnosis.losing):
-        mask = path.born.get(seen.number) if path.first == seen.number else path.failing.get(seen.number)
+        mask = path.begun if path.first == seen.number else path.failing.get(seen.number)
         if mask is not None and mask.any():
             return gravest(seen, mask)
     if not seen.result.size:
@@ -189,7 +189,8 @@ def _event(seen: Seen, event: Found, no_harm: bool) -> Event:
 
 def _text(seen: Seen, event: Found, place: tuple[int, ...], count: int, no_harm: bool) -> str:
     size = seen.result.size
-    share = f"{count:,} of {size:,}" if size > 1 else "the result"
+    several = size > 1
+    share = f"{count:,} of {size:,}" if several else "the result"
     if event.kind == "latent":
         limit = largest_argument(seen.name, seen.fmt)
         assert limit is not None
@@ -203,11 +204,11 @@ def _text(seen: Seen, event: Found, place: tuple[int, ...], count: int, no_harm:
             f"the operands cancel but for {number(float(seen.result[place]))}{where(seen, place)}: {bits} bits are lost"
         )
     what = {
-        "overflow": "overflow",
-        "underflow": "become 0",
-        "divide": "are divided by 0, or logs of 0",
-        "invalid": "become nan",
-        "absorption": "absorb an addend, which leaves no trace",
-        "subnormal": "lie below the normal range and have lost bits",
-    }[event.kind]
+        "overflow": ("overflow", "overflows"),
+        "underflow": ("become 0", "becomes 0"),
+        "divide": ("are divided by 0, or logs of it,", "is divided by 0, or a log of it,"),
+        "invalid": ("become nan", "becomes nan"),
+        "absorption": ("absorb an addend, which leaves no trace", "absorbs an addend, which leaves no trace"),
+        "subnormal": ("lie below the normal range with few bits", "lies below the normal range with few bits"),
+    }[event.kind][0 if several else 1]
     return f"{share} {what}" + (", without harm to the result" if no_harm else "")

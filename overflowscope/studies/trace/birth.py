@@ -24,21 +24,28 @@ class Chain:
     """How a failure came about: of each step (by its number) what of its result is part of it, and what began there.
 
     ``born`` marks elements for which no operand is to blame; ``first`` is the earliest step with such, None where
-    nothing went wrong. ``descendants`` are the steps through which what began there reached the result.
+    nothing went wrong, and ``begun`` marks them there. ``descendants`` are the steps through which what began there
+    reached the result.
     """
 
     failing: dict[int, Mask] = field(default_factory=dict)
     born: dict[int, Mask] = field(default_factory=dict)
+    first: int | None = None
+    begun: Mask | None = None
     descendants: set[int] = field(default_factory=set)
-
-    @property
-    def first(self) -> int | None:
-        return min(self.born, default=None)
 
 
 def failures(history: History) -> Chain:
-    """Of infinities, nan and wrong zeros in the result, through the infinities, nan and wrong zeros before them."""
-    return _walk(history, history.wrong, _to_blame)
+    """Of infinities, nan and wrong zeros in the result, through the infinities, nan and wrong zeros before them.
+
+    Where there are nan or infinities it begins with what they are from, however early a wrong 0 was made.
+    """
+    found = _walk(history, history.wrong, _to_blame)
+    nonfinite = np.asarray(history.wrong & ~np.isfinite(history.result))
+    if nonfinite.any() and (history.wrong & ~nonfinite).any():
+        leading = _walk(history, nonfinite, _to_blame)
+        found.first, found.begun, found.descendants = leading.first, leading.begun, leading.descendants
+    return found
 
 
 def losses(history: History) -> Chain:
@@ -79,10 +86,12 @@ def _add(masks: dict[int, Mask], seen: Seen, mask: Mask) -> None:
 
 def _descend(path: Chain, edges: dict[int, list[tuple[Seen, Mask]]]) -> None:
     """Forward again, from the birth."""
-    if path.first is None:
+    if not path.born:
         return
+    path.first = min(path.born)
+    path.begun = path.born[path.first]
     path.descendants.add(path.first)
-    reached = {path.first: path.born[path.first]}
+    reached = {path.first: path.begun}
     for number in sorted(edges):
         if any((reached[m.number] & part).any() for m, part in edges[number] if m.number in reached):
             path.descendants.add(number)

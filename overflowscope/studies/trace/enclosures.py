@@ -118,6 +118,8 @@ class Truths:
         return np.asarray(found.reshape(np.shape(got)), np.float64)
 
 
+FAR = 2**40
+"""Exponents beyond it are not told apart."""
 HUGE = float(np.finfo(np.float64).max)
 
 
@@ -146,7 +148,7 @@ def _truth(e: Element, fmt: Format) -> tuple[float, float, int, int, bool]:
         unit = exponent(fzero, fmt)
         return 0.0, 0.0, unit, unit, False
     sign, man, exp, length = exact
-    power = int(exp + length) - 1
+    power = min(max(int(exp + length) - 1, -FAR), FAR)
     cut = length - 106
     man = int(man << -cut if cut < 0 else man >> cut)
     head, tail = math.ldexp(man >> 53, -52), math.ldexp(man & (2**53 - 1), -105)

@@ -22,6 +22,8 @@ REDUCTIONS = {
 }
 ALONG = {"cumsum", "cumprod", "softmax", "log_softmax", "sort"}
 """Within one line of an axis every element feeds every other."""
+OF_ONE = REDUCTIONS | ALONG | {"round", "astype", "diff", "roll", "trace", "nan_to_num"}
+"""Functions of one array, whatever else they are called with by place."""
 MEETING = {"where", "clip", "astype", "round", "around", "nan_to_num", "assign", "sigmoid", "negative", "abs"}
 """Whose operands meet element by element, beside NumPy's ufuncs."""
 

@@ -30,8 +30,10 @@ class Seen:
         self.number, self.step, self.fmt, self.back = number, step, fmt, back
         self.name = step.operation
         self.result = np.asarray(numbers(step.result), np.float64)
-        self.operands = [_held(a, fmt) for a in step.operands]
-        self.origins: list[Origins | None] = list(step.origins)
+        # What says along which axis, or to how many digits, is no operand; it comes after those that are.
+        count = 1 if step.operation in feeds.OF_ONE else len(step.given)
+        self.operands = [_held(a, fmt) for a in step.operands[:count]]
+        self.origins: list[Origins | None] = list(step.origins[:count])
         self.known = step.exact is not None
         self.exact = enclosures.kept(step.exact, self.result.shape)
 

@@ -52,7 +52,7 @@ class Replay:
             for seen in self.history.steps:
                 given = [
                     operand if origins is None else self._gathered(origins, operand)
-                    for operand, origins in zip(seen.step.operands, seen.origins, strict=True)
+                    for operand, origins in zip(seen.step.operands, seen.step.origins, strict=True)
                 ]
                 self.given[seen.number] = given
                 formula = self.formulas.get(seen.number)

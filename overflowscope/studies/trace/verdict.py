@@ -57,7 +57,8 @@ def verdict(
     if path.first is None:
         return None, _without_birth(diagnosis, notes, enough, departure is not None)
     seen = history.steps[path.first - 1]
-    place = places(path.born[path.first])[0]
+    assert path.begun is not None
+    place = gravest(seen, path.begun)
     value, limit = _measured(seen, place)
     line = source(seen.step.place)
     began = f"step {seen.number}, {named(history, seen)}: {_began(diagnosis, seen, place)}"
@@ -114,13 +115,14 @@ def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy], departure: str | N
 def _beyond_format(diagnosis: Diagnosis) -> list[str]:
     """Of results that the format cannot hold."""
     history = diagnosis.history
-    for place in places(history.wrong):
-        size = abs(enclosures.approximately(history.exact[place]))
-        if size > history.fmt.largest:
-            wider = next((f for f in FORMATS.values() if f.name in ("float32", "float64") and size <= f.largest), None)
-            text = f"The result itself, {digits(history.exact[place])}, is beyond {history.fmt.name}"
-            return [text + (f": {wider.name} holds it" if wider else ", and beyond float64: keep its logarithm")]
-    return []
+    exact = [history.exact[place] for place in places(history.wrong)]
+    largest = max(exact, key=lambda e: abs(enclosures.approximately(e)) if enclosures.bounded(e) else 0.0, default=None)
+    size = 0.0 if largest is None else abs(enclosures.approximately(largest))
+    if largest is None or not enclosures.bounded(largest) or not size > history.fmt.largest:
+        return []
+    wider = next((f for f in FORMATS.values() if f.name in ("float32", "float64") and size <= f.largest), None)
+    text = f"The result itself, {digits(largest)}, is beyond {history.fmt.name}"
+    return [text + (f": {wider.name} holds it" if wider else ", and beyond float64: keep its logarithm")]
 
 
 def _without_birth(diagnosis: Diagnosis, notes: Sequence[Note], enough: list[str], departed: bool) -> str:
@@ -274,7 +276,7 @@ def _without_value(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> 
                 how = f", for step {before.number}, {before.name}, cancels and leaves rounding errors"
             return f"{what}{at} is nan: {number(given[0])} is negative{how}; the exact result is {exact}"
         if seen.name in LOGARITHMS | {"sqrt", "log1p", "power"} and given[0] < 0:
-            return f"{what}{at} is nan: a negative number is outside of the domain of {seen.name}"
+            return f"{what}{at} is nan: {number(given[0])} is outside of the domain of {seen.name}"
     if exact == "undefined":
         return f"{what}{at} is nan: it has no value in exact arithmetic either"
     return f"{what}{at} is nan where the exact value is {exact}"

@@ -84,7 +84,8 @@ def formula(seen: Seen, place: tuple[int, ...]) -> str:
     if (name == "power" and given[1:] == [2.0]) or name == "square":
         return f"{number(given[0])} squared"
     if name == "power" and len(given) == 2:
-        return f"{number(given[0])}**{number(given[1])}"
+        base = number(given[0])
+        return f"({base})**{number(given[1])}" if base.startswith("-") else f"{base}**{number(given[1])}"
     if name == "negative":
         return f"-({number(given[0])})"
     if name == "astype":
