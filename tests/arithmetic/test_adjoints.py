@@ -14,7 +14,7 @@ import pytest
 from overflowscope import catalogue
 from overflowscope.arithmetic import adjoint_rules
 from overflowscope.arithmetic.adjoints import gradients
-from overflowscope.arithmetic.recording import RecordedArray, Recording
+from overflowscope.arithmetic.recording import RecordedArray, Recording, Unrecordable
 from overflowscope.arithmetic.strict import Model, Strict
 from overflowscope.arithmetic.sums import ORDERS
 from overflowscope.errors import InputError
@@ -399,3 +399,40 @@ def test_recording_the_backward_steps_changes_no_bit(op: Any, formulation: Any, 
             # The sign of a nan is nobody's promise: it depends on which loop of NumPy met it.
             found.append(np.where(np.isnan(numbers), NAN, numbers).tobytes())
         assert found[0] == found[1]
+
+
+# What is refused
+
+
+HIDES: dict[str, Callable[[Any], Any]] = {
+    "float": lambda x: x / float(x.sum()),
+    "int": lambda x: x * int(x[0]),
+    "round": lambda x: x * round(x[0]),
+    "item": lambda x: x / x.sum().item(),
+    "tolist": lambda x: x * np.array(x.tolist()),
+    "math": lambda x: x * math.exp(x[0]),
+    "split": lambda x: x * np.concatenate(np.split(x, 2)),
+    "modf": lambda x: np.modf(x)[0] * x,
+    "complex": lambda x: np.fft.fft(x).real * x,
+    "fill": lambda x: x.fill(2.0) or x * 1,
+    "copyto": lambda x: x * _copied(x),
+    "add.at": lambda x: np.add.at(x, 0, 1.0) or x * 1,
+    "out": lambda x: np.exp(x, out=np.empty(4)) * x,
+}
+
+
+def _copied(x: Any) -> Any:
+    copy = np.empty(4)
+    np.copyto(copy, x)
+    return copy
+
+
+@pytest.mark.parametrize("name", HIDES)
+def test_where_numbers_go_out_of_sight_there_is_no_gradient(name: str) -> None:
+    """They would be taken for constants, and the gradient be another function's. Nothing was written either."""
+    recording = Recording()
+    recording.pure = True
+    given = np.array([1.5, 2.0, -0.5, 3.0])
+    with pytest.raises(Unrecordable):
+        HIDES[name](recording.asarray(given))
+    assert given.tolist() == [1.5, 2.0, -0.5, 3.0]
