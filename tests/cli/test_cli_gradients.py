@@ -135,6 +135,17 @@ def test_a_worse_gradient_says_what_cancels(found: Found, tmp_path: Path) -> Non
     assert results["gradient", "shifted_lse"]["ulp"]["max"] < 2
 
 
+def test_what_cancels_is_told_whatever_it_is_multiplied_by_later(found: Found, tmp_path: Path) -> None:
+    """naive, the same logits: 1/s - 1/s is 0, and then times exp(20); in float64 few digits are left."""
+    arguments = (given(tmp_path, [[20, 0]], [0]), "--op", "cross_entropy", "--formulation", "naive")
+    document = found(*arguments, "--quantity", "gradient", "--dtype", "float32,float64")
+    single, double = (r["explanation"] for r in document["results"])
+    assert "-2.06115e-09 + 2.06115e-09 cancels what rounding had left of the gradient: 0 where" in single
+    got, exact = re.search(r": (-\S+) where the truth is (-[^;]+)", double).groups()  # type: ignore[union-attr]
+    assert float(got) != float(exact)
+    assert float(got) == pytest.approx(float(exact), rel=1e-6)
+
+
 def test_every_form_names_the_gradient(invoke: Found, tmp_path: Path) -> None:
     arguments = ("compare", given(tmp_path, [[0, -12]], [1]), "--op", "cross_entropy", "--quantity", "both")
     table = invoke(*arguments, "--dtype", "float16").out
