@@ -3,6 +3,7 @@ choice."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -104,6 +105,10 @@ CASES = {
     "transpose": Case(lambda xp, x: xp.transpose(x, (2, 0, 1)), ((3, 4, 2),)),
     "transpose by method": Case(lambda xp, x: x.transpose(1, -1, 0) * x.transpose()[0, 0, 0], ((3, 4, 2),)),
     "var": Case(lambda xp, x: x.var(axis=-1, ddof=1), ((3, 4),)),
+    "multiply, with a dtype": Case(lambda xp, x: xp.multiply(x, x, dtype=x.dtype), ((3,),)),
+    "concatenate, with a dtype": Case(lambda xp, a, b: xp.concatenate([a, b], dtype=a.dtype), ((3,), (2,))),
+    "swapaxes by names": Case(lambda xp, x: xp.swapaxes(x, axis1=0, axis2=1) * x[0], ((4, 4),)),
+    "dot by a number": Case(lambda xp, x: xp.dot(x, 2.5) * x, ((3, 4),)),
     "where": Case(lambda xp, a, b: xp.where(np.array([True, False, True, True]), a, b), ((3, 4), (3, 1))),
     "add.reduce": Case(lambda xp, x: np.add.reduce(x * 1.5) * x, ((3, 4),)),
     "layer norm": Case(lambda xp, x: (x - x.mean(-1)[:, None]) / xp.sqrt(x.var(-1)[:, None] + 1e-3), ((3, 4),)),
@@ -402,6 +407,39 @@ def test_recording_the_backward_steps_changes_no_bit(op: Any, formulation: Any, 
 
 
 # What is refused
+
+
+UNKNOWN: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "where=": (lambda x: np.exp(x, where=np.array([True, False]), out=None), "exp with where="),
+    "axes=": (lambda x: np.matmul(x, x, axes=[(0, 1)] * 3), "matmul with axes="),
+    "flat": (lambda x: np.concatenate([x, x], axis=None), "concatenate with axis=None"),
+    "stacks": (lambda x: np.dot(x, np.ones((2, 2, 2))), "dot with an array of 3 axes"),
+    "mean=": (lambda x: np.var(x, mean=np.float64(0.0)), "a reduction with mean="),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.filterwarnings("ignore:'where' used without 'out'")
+def test_what_a_rule_does_not_know_is_refused(name: str) -> None:
+    function, said = UNKNOWN[name]
+    if name == "mean=" and "mean" not in inspect.signature(np.var).parameters:
+        pytest.skip("this NumPy has no mean=")
+    recording = Recording()
+    x = recording.asarray(np.array([[1.5, 2.0], [-0.5, 3.0]]))
+    output = function(x)
+    with pytest.raises(InputError, match=f"no gradient is known of {said}"):
+        gradients(output, 1.0, [x])
+
+
+@pytest.mark.skipif("correction" not in inspect.signature(np.var).parameters, reason="a name that NumPy 2 has for ddof")
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_a_correction_is_a_ddof(name: str) -> None:
+    found = []
+    for option in ({"ddof": 1}, {"correction": 1}):
+        recording = Recording()
+        x = recording.asarray(np.array([1.5, 2.0, -0.5, 3.0]))
+        found.append(gradients(getattr(np, name)(x, **option), 1.0, [x])[0].tolist())
+    assert found[0] == found[1]
 
 
 HIDES: dict[str, Callable[[Any], Any]] = {
