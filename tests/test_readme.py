@@ -141,7 +141,7 @@ def test_the_replayed_trainings_are_as_shown(clone: Path) -> None:
     shown = next(block for language, block in BLOCKS if language == "text" and "to train on" in block)
     printed = shell(story, clone).stdout
     assert shape(printed) == shape(shown)
-    assert [line.split() for line in printed.splitlines()][7][1:3] == ["nan", "nan"]
+    assert [line.split() for line in printed.splitlines()][8][1:3] == ["nan", "nan"]
     shown = next(block for language, block in BLOCKS if language == "text" and "steps without" in block)
     printed = shell(late, clone).stdout
     healthy = re.search(r"after (\d+) steps without", " ".join(printed.split()))

@@ -308,3 +308,10 @@ def floating(result: Any) -> bool:
     """An array or a scalar of floating-point numbers."""
     array = isinstance(result, np.ndarray | np.generic | StrictArray)
     return array and np.dtype(result.dtype).kind in "fV"
+
+
+def hidden(result: Any) -> bool:
+    """Numbers in a form that a light recording does not follow: several arrays, or complex ones."""
+    if isinstance(result, tuple | list):
+        return any(floating(part) or hidden(part) for part in result)
+    return isinstance(result, np.ndarray | np.generic) and result.dtype.kind == "c"

@@ -373,7 +373,7 @@ def test_the_progress_of_a_run_that_ends_early_is_told_to_the_end() -> None:
         ({"lr": 1e-9, "dtype": "float16"}, "a learning rate of 1e-09 is 0 in float16"),
         ({"lr": 1e5, "dtype": "float16"}, "a learning rate of 100000 is inf in float16"),
         ({"batch": 0}, "batches of 0"),
-        ({"batch": 4001}, "batches of 4001 out of 4,000 images to train on; give a smaller --batch"),
+        ({"batch": 4001}, "batches of 4,001 out of 4,000 images to train on; give a smaller --batch"),
         ({"epochs": 0}, "0 steps: from 1 to 1,000,000"),
         ({"steps": 0}, "0 steps"),
         ({"steps": 10**7}, "10,000,000 steps"),
