@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from mpmath.libmp import mpf_cmp, to_int
-from numpy.typing import NDArray
 
+from overflowscope.arithmetic import numbers
 from overflowscope.arithmetic.elements import boxed, lifted, reduced
 from overflowscope.arithmetic.extended import INFINITE, NEGATIVE_INFINITE, UNDEFINED, sign, special, unknown
 from overflowscope.arithmetic.intervals import LINE, Element
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain, recorded_among, replaced
+from overflowscope.arithmetic.steps import Note
 from overflowscope.arithmetic.tape import Tape
 
 Outcome = bool | int | None
@@ -35,15 +36,29 @@ def note(tape: Tape, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], r
     exact = {id(a): a.exact for a in operands}
     if any(e is None for e in exact.values()):
         return
-    found = rule(*replaced(args, lambda a: exact[id(a)]), **kwargs)
-    compare(tape, name, np.asarray(result), np.asarray(found, object))
-
-
-def compare(tape: Tape, name: str, computed: NDArray[Any], exact: NDArray[Any]) -> None:
-    pairs = list(zip(computed.ravel().tolist(), np.broadcast_to(exact, computed.shape).ravel().tolist(), strict=True))
+    known = replaced(args, lambda a: exact[id(a)])
+    found = np.asarray(rule(*known, **kwargs), object)
+    computed = np.asarray(result)
+    pairs = list(zip(computed.ravel().tolist(), np.broadcast_to(found, computed.shape).ravel().tolist(), strict=True))
     other = [i for i, (got, truth) in enumerate(pairs) if truth is not None and got != truth]
     if other:
-        tape.note(name, other[0], *pairs[other[0]], len(other))
+        sides = _sides(args, known, computed.shape, other[0])
+        tape.note(Note(len(tape.steps), tape.place, name, other[0], *pairs[other[0]], len(other), sides))
+
+
+def _sides(
+    args: tuple[Any, ...], known: tuple[Any, ...], shape: tuple[int, ...], index: int
+) -> tuple[tuple[float, Element], ...]:
+    """The numbers that were compared at that place, and their exact values; nothing where many decide one outcome."""
+    found = []
+    for computed, exact in zip(args, known, strict=True):
+        try:
+            values = np.broadcast_to(np.asarray(numbers(plain(computed)), np.float64), shape)
+            elements = np.broadcast_to(lifted(exact), shape)
+        except (TypeError, ValueError):
+            return ()
+        found.append((float(values.flat[index]), elements.flat[index]))
+    return tuple(found)
 
 
 def less(a: Element, b: Element) -> Outcome:

@@ -78,7 +78,8 @@ class Note:
     """A decision that the exact values would have made otherwise, taken before step ``number``.
 
     ``operation`` is the comparison, ``index`` the flat index of the first number it is about, ``computed`` what it
-    gave there and went on with, ``exact`` what it should have given; ``count`` numbers are so decided.
+    gave there and went on with, ``exact`` what it should have given; ``count`` numbers are so decided. ``sides`` are
+    the numbers that were compared there, each with the enclosure of its exact value, where it was of one with one.
     """
 
     number: int
@@ -88,3 +89,4 @@ class Note:
     computed: Any
     exact: Any
     count: int = 1
+    sides: tuple[tuple[float, Any], ...] = ()

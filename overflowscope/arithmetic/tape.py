@@ -55,8 +55,8 @@ class Tape:
         """The next step; what it holds is frozen already."""
         self.steps.append(Step(len(self.steps), name, args, kwargs, output, computes, self.place, made))
 
-    def note(self, operation: str, index: int, computed: Any, exact: Any, count: int = 1) -> None:
-        self.notes.append(Note(len(self.steps), self.place, operation, index, computed, exact, count))
+    def note(self, note: Note) -> None:
+        self.notes.append(note)
 
     def escape(self, what: str, hint: str | None = None) -> Unrecordable:
         """The refusal, with the line of the person's code."""
