@@ -19,6 +19,8 @@ class RecordedArray:
     a recording with exact values ``origins`` says of each number where it was computed, see origins.py; else None.
     """
 
+    __hash__ = None  # type: ignore[assignment]
+
     def __init__(self, value: Any, made_by: int, recording: Any, origins: Any = None):
         self.value, self.made_by, self.recording, self.origins = value, made_by, recording, origins
         self._frozen: tuple[int, RecordedArray] | None = None
