@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from overflowscope.arithmetic.recorded_array import RecordedArray, plain, record
 from overflowscope.arithmetic.strict import StrictArray
 from overflowscope.arithmetic.tape import Tape, masked, written_before
 
+IN_PLACE = {getattr(operator, f"i{n}") for n in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")}
 OWN_ARRAY = "make it in the function, by np.empty"
 
 
@@ -79,6 +81,7 @@ def computed(tape: Tape, call: Call, target: RecordedArray | None = None) -> Any
             for i, part in enumerate(result)
         ]
         return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    _untouched(tape, call, held, result)
     if floating(result):
         # An array to write into may be given by its place.
         given = [a for a in recorded_among(call.args) if a.value is result and isinstance(result, np.ndarray)]
@@ -87,6 +90,16 @@ def computed(tape: Tape, call: Call, target: RecordedArray | None = None) -> Any
         raise tape.escape(f"np.{call.name} gives numbers that are no floats", "leave complex numbers and objects out")
     decisions.note(tape, call.name, held, named, result)
     return result
+
+
+def _untouched(tape: Tape, call: Call, held: Any, result: Any) -> None:
+    """Functions of no known rule may write into what they are given; ufuncs write where out= says."""
+    if isinstance(call.function, np.ufunc) or call.function in IN_PLACE:
+        return
+    for array, before in zip(recorded_among(call.args), recorded_among(held), strict=True):
+        value = memory(array.value)
+        if value is not memory(result) and not np.array_equal(value, memory(before.value), equal_nan=True):
+            raise tape.escape(f"np.{call.name} writes into its argument", "write a[...] = instead")
 
 
 def _step(

@@ -57,11 +57,21 @@ def here(within: str | None = None) -> Place | None:
         owner = whose(code.co_filename, within)
         if owner == "person":
             text = linecache.getline(code.co_filename, frame.f_lineno, frame.f_globals).strip()
-            return Place(code.co_filename, frame.f_lineno, code.co_name, text)
+            return Place(code.co_filename, frame.f_lineno, _function(frame), text)
         if owner == "package":
             return None
         frame = frame.f_back
     return None
+
+
+def _function(frame: FrameType) -> str:
+    """The name of the function that a frame is in: of comprehensions and lambdas that of the function around them."""
+    around: FrameType | None = frame
+    while around is not None and around.f_code.co_filename == frame.f_code.co_filename:
+        if not around.f_code.co_name.startswith("<"):
+            return around.f_code.co_name
+        around = around.f_back
+    return frame.f_code.co_name
 
 
 def folder_of(file: str) -> str:

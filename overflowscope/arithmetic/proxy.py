@@ -35,7 +35,8 @@ def recorded_numpy(function: Callable[..., Any], recording: Recording) -> Iterat
     """While it lasts, numpy and what is imported from it are recording ones in the function's own modules.
 
     These are the module it is in, those of its folder or package that they use, and what it closes over. They are put
-    back whatever happens. Raises Unrecordable at the end, where something was refused and the code has caught that.
+    back whatever happens. Raises Unrecordable at the end where something was refused, whatever the code, or NumPy, made
+    of that.
     Not for several threads at once.
     """
     home = _home(function)
@@ -50,6 +51,10 @@ def recorded_numpy(function: Callable[..., Any], recording: Recording) -> Iterat
                     changed.append((space, name, value))
                     space[name] = stand_in
         yield
+    except Exception:
+        if recording.refused is None:
+            raise
+        raise recording.refused from None
     finally:
         for space, name, value in changed:
             space[name] = value
@@ -160,6 +165,8 @@ def _stand_ins(recording: Recording) -> dict[int, Any]:
     own: dict[str, Any] = {name: functools.partial(_taken, recording, name) for name in TAKES}
     own |= {name: functools.partial(_made, recording, name) for name in MAKES if hasattr(np, name)}
     own["ndenumerate"] = _enumerated
+    own["nditer"] = functools.partial(_called_back, recording, "nditer")
+    own["vectorize"] = functools.partial(_vectorized, recording)
     known: dict[int, Any] = {id(getattr(np, name)): stand_in for name, stand_in in own.items()}
     known |= {id(kind): _scalar_type(kind) for kind in SCALARS}
     known[id(np)] = Numpy(own, known)
@@ -234,6 +241,24 @@ def _enumerated(array: Any) -> Iterator[tuple[Any, Any]]:
     return ((index, array[index]) for index in np.ndindex(np.shape(plain(array))))
 
 
+def _called_back(recording: Recording, name: str, *args: Any, **kwargs: Any) -> Any:
+    """What would hand out plain numbers."""
+    if recorded_among((args, kwargs)):
+        return follow(recording, Call(name, getattr(np, name), args, kwargs))
+    return getattr(np, name)(*args, **kwargs)
+
+
+def _vectorized(recording: Recording, function: Any, *options: Any, **named: Any) -> Callable[..., Any]:
+    plainly = np.vectorize(function, *options, **named)
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if recorded_among((args, kwargs)):
+            return follow(recording, Call("vectorize", plainly, args, kwargs))
+        return plainly(*args, **kwargs)
+
+    return called
+
+
 def _scalar_type(kind: Any) -> Any:
     """The type np.float32, say, of which a call with a recorded array is a cast. As a dtype, and in isinstance, it is
     NumPy's own."""
@@ -245,8 +270,8 @@ def _scalar_type(kind: Any) -> Any:
         def __subclasscheck__(cls, other: type) -> bool:
             return issubclass(other, kind)
 
-        def __eq__(cls, other: object) -> bool:
-            return other is kind or other is cls
+        def __eq__(cls, other: object) -> Any:
+            return other is kind or other is cls or NotImplemented
 
         def __hash__(cls) -> int:
             return hash(kind)

@@ -63,6 +63,8 @@ class RecordedArray:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
             return self.recording.run(ufunc.__name__, ufunc, inputs, kwargs)
+        if method == "at":
+            raise self.recording.escape(f"np.{ufunc.__name__}.at writes number by number", "write a loop over them")
         if method == "reduce" and len(inputs) == 1:
             kwargs = {"axis": 0, **kwargs}
         return self.recording.run(f"{ufunc.__name__}.{method}", getattr(ufunc, method), inputs, kwargs)

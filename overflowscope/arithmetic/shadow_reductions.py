@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from overflowscope.arithmetic.extended_functions import Functions
 from overflowscope.arithmetic.intervals import LINE, Element
 
 Rule = Callable[..., Any]
+MOST = 10**6
+"""Products that einsum may sum."""
 
 
 def total(join: str, of: str, skip: bool = False) -> Rule:
@@ -172,6 +175,18 @@ def inner(x: Functions, a: Elements, b: Elements) -> Elements:
     return matmul(x, a, b.T) if b.ndim <= 2 else filled((), LINE)
 
 
+def tensordot(x: Functions, a: Elements, b: Elements, axes: Any = 2) -> Elements:
+    """The summed axes last on the left and first on the right, and a product of matrices."""
+    if isinstance(axes, int):
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    left, right = ([int(i) % v.ndim for i in np.atleast_1d(names)] for v, names in zip((a, b), axes, strict=True))
+    rest = [[i for i in range(v.ndim) if i not in summed] for v, summed in ((a, left), (b, right))]
+    count = math.prod(a.shape[i] for i in left)
+    rows = np.transpose(a, [*rest[0], *left]).reshape(-1, count)
+    columns = np.transpose(b, [*right, *rest[1]]).reshape(count, -1)
+    return matmul(x, rows, columns).reshape([a.shape[i] for i in rest[0]] + [b.shape[i] for i in rest[1]])
+
+
 def vdot(x: Functions, a: Elements, b: Elements) -> Elements:
     return filled((), x.dot(a.ravel().tolist(), b.ravel().tolist()))
 
@@ -192,6 +207,9 @@ def einsum(x: Functions, subscripts: Any, *operands: Any, optimize: Any = False)
     parts = given.split(",")
     names = sorted(set(given) - {","})
     wanted = wanted if arrow else "".join(n for n in names if given.count(n) == 1)
+    sizes = {n: size for p, o in zip(parts, operands, strict=True) for n, size in zip(p, np.shape(o), strict=True)}
+    if math.prod(sizes.values()) > MOST:
+        return filled((), LINE)
     spread: Sequence[Elements] = [_spread_out(lifted(o), part, names) for o, part in zip(operands, parts, strict=True)]
     product = functools.reduce(lambda a, b: each(x.multiply, a, b), spread)
     order = [names.index(n) for n in wanted]

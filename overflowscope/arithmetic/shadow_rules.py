@@ -80,6 +80,8 @@ RULES: dict[str, Rule] = {
     "abs": _elementwise("absolute"),
     "fabs": _elementwise("absolute"),
     "float_power": _elementwise("power"),
+    "modf[0]": lambda x, a: each(lambda e: x.subtract(e, x.trunc(e)), a),
+    "modf[1]": _elementwise("trunc"),
     "divmod[0]": _elementwise("floor_divide"),
     "divmod[1]": _elementwise("remainder"),
     "astype": _same,
@@ -118,6 +120,7 @@ RULES: dict[str, Rule] = {
     "dot": of.dot,
     "inner": of.inner,
     "vdot": of.vdot,
+    "tensordot": of.tensordot,
     "outer": of.outer,
     "trace": of.trace,
     "einsum": of.einsum,
@@ -126,13 +129,20 @@ RULES: dict[str, Rule] = {
 """By canonical names, see names.py."""
 
 
-PRODUCTS = {"matmul", "dot", "inner", "vdot"}
+PRODUCTS = {"matmul", "dot", "inner", "vdot", "tensordot"}
 """Whose work is the result's size times that of the last axis of the first operand."""
 FIRST = (
     *("sum", "prod", "nansum", "nanprod", "max", "min", "nanmax", "nanmin", "mean", "nanmean", "var", "nanvar", "std"),
     *("nanstd", "median", "ptp", "norm", "logaddexp.reduce", "hypot.reduce", "cumsum", "cumprod", "maximum.accumulate"),
     *("minimum.accumulate", "diff", "trace", "round", "nan_to_num", "astype", "average"),
 )
-NUMBERS = {**dict.fromkeys(FIRST, (0,)), "average": (0, 2), "where": (1, 2), "select": (), "einsum": ()}
+NUMBERS = {
+    **dict.fromkeys(FIRST, (0,)),
+    "average": (0, 2),
+    "tensordot": (0, 1),
+    "where": (1, 2),
+    "select": (),
+    "einsum": (),
+}
 """Which arguments are numbers, where not all are."""
 NUMBERS_BY_NAME = {"initial", "min", "max", "a_min", "a_max", "weights", "a", "x", "x1", "x2", "b", "y"}

@@ -1,0 +1,1 @@
+"""NumPy code as people write it, that has never heard of recording."""
