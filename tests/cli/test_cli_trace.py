@@ -17,6 +17,8 @@ Refused = Callable[..., str]
 Invoke = Callable[..., Any]
 
 MINE = """\
+import math
+
 import numpy as np
 
 
@@ -86,6 +88,31 @@ def constant(x):
 
 def squares(x):
     return (x[:, 0] * 1e30) * 1e30
+
+
+def in_place(x):
+    x -= x.max(axis=-1, keepdims=True)
+    return np.exp(x, out=x)
+
+
+def by_math(x):
+    return np.array([math.exp(v) for v in x[0]])
+
+
+def by_item(x):
+    return x * x.max().item()
+
+
+def by_list(x):
+    return np.array(x.tolist())
+
+
+def by_vectorize(x):
+    return np.vectorize(lambda v: v + 1)(x)
+
+
+def unruled(x):
+    return np.i0(x)
 
 
 class Layer:
@@ -214,11 +241,11 @@ def test_a_function(mine: Path, traced: Any) -> None:
     found = traced("logits.npy", "--function", "my.py:softmax")
     assert (found["traced"]["function"], found["traced"]["row"]) == ("my.py:softmax", None)
     assert [s["shape"] for s in found["steps"]] == [[3, 3], [3, 1], [3, 3]]
-    assert found["birth"]["source"] == "my.py:5"
+    assert found["birth"]["source"] == "my.py:7"
     assert found["birth"]["index"] == [1, 0]
     assert found["steps"][0]["source"] == {
         "file": "my.py",
-        "line": 5,
+        "line": 7,
         "function": "softmax",
         "text": "e = np.exp(logits)",
     }
@@ -380,3 +407,105 @@ def test_special_rows(traced: Any, row: str, born: tuple[str, str] | None, says:
     birth = found["birth"]
     assert (birth and (birth["operation"], birth["kind"])) == born
     assert says in found["verdict"]
+
+
+# Gradients
+
+
+def test_where_a_gradient_dies(traced: Any) -> None:
+    """float16 [0, -12], label 1: a loss of 12, and 1/p is beyond float16; p = exp(-12)/(1 + exp(-12))."""
+    given = b'{"logits": [[0, -12]], "labels": [1]}'
+    arguments = ("-", "--op", "cross_entropy", "--formulation", "shifted", "--dtype", "float16")
+    loss = traced(*arguments, stdin=given)
+    assert loss["birth"] is None
+    found = traced(*arguments, "--gradient", stdin=given)
+    birth = found["birth"]
+    step = found["steps"][birth["step"] - 1]
+    assert (birth["operation"], birth["kind"], step["phase"]) == ("divide", "overflow", "backward")
+    assert found["steps"][step["adjoint_of"] - 1]["operation"] == "log"
+    p = 6.13927841e-06  # what float16 makes of it: 103 times 2**-24
+    assert birth["value"] == pytest.approx(-1 / p, rel=1e-6)
+    assert birth["limit"] == 65504
+    assert "on the way back through step" in found["verdict"]
+    assert {r["name"]: r["clean"] for r in found["remedies"]}["log1p"]
+    assert not {r["name"]: r["clean"] for r in found["remedies"]}["shift"]
+    assert found["traced"]["quantity"] == "gradient"
+
+
+def test_the_gradient_is_exact_beside_the_computed(traced: Any) -> None:
+    """softmax minus one-hot: of [0, -12] and label 1 it is (1 - p, p - 1) with p = 1/(1 + exp(12))."""
+    given = b'{"logits": [[0, -12]], "labels": [1]}'
+    found = traced("-", "--op", "cross_entropy", "--formulation", "log1p", "--gradient", stdin=given)
+    assert found["birth"] is None
+    last = found["steps"][found["result"][-1] - 1]
+    assert last["phase"] == "backward"
+    p = 1 / (1 + np.exp(12.0))
+    assert abs(float(last["element"]["exact"])) == pytest.approx(1 - p, rel=1e-12)
+
+
+def test_an_approximation_is_told_from_what_it_approximates(traced: Any) -> None:
+    """-log(p + 1e-12) at a vanished p is 27.6 where the loss is 110, and its gradient 0 where that is -1."""
+    given = b'{"logits": [[0, -110]], "labels": [1]}'
+    loss = traced("-", "--op", "cross_entropy", "--formulation", "clipped", stdin=given)
+    assert loss["birth"] is None
+    assert "another function: exactly 27.631, where cross_entropy is 110" in loss["verdict"]
+    assert "is enough" in loss["verdict"]
+    found = traced("-", "--op", "cross_entropy", "--formulation", "clipped", "--gradient", stdin=given)
+    assert found["birth"]["kind"] == "underflow"
+    assert found["birth"]["operation"] == "exp"
+    assert re.search("another function: .* where the gradient of cross_entropy is -?1\\.", found["verdict"])
+
+
+def test_the_gradient_of_a_function(mine: Path, traced: Any, refused: Refused) -> None:
+    found = traced("logits.npy", "--function", "my.py:softmax", "--gradient")
+    assert {s["phase"] for s in found["steps"]} == {"forward", "backward"}
+    assert found["birth"]["operation"] == "exp"
+    with_labels = ("logits.npy", "--function", "my.py:picked", "--arg", "labels=labels.json", "--gradient")
+    (mine / "labels.json").write_text("[0, 1, 2]")
+    found = traced(*with_labels)
+    assert found["birth"]["operation"] == "exp"
+    message = refused("trace", "logits.npy", "--function", "my.py:in_place", "--gradient")
+    assert "writes into its arrays, of which no gradient is known" in message
+    assert traced("logits.npy", "--function", "my.py:in_place")["birth"] is None
+
+
+# What cannot be followed
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("by_math", "the code takes a number out of sight (math.exp) (@math.exp(v)@); write np.exp"),
+        ("by_item", "the code takes its numbers out of sight (.item) (@x.max().item()@)"),
+        ("by_list", "out of sight (.tolist) (@x.tolist()@)"),
+        ("by_vectorize", "(@np.vectorize@)"),
+    ],
+)
+def test_what_escapes_is_refused_with_its_line(mine: Path, refused: Refused, name: str, says: str) -> None:
+    message = refused("trace", "logits.npy", "--function", f"my.py:{name}")
+    assert re.sub("@(.*)@", lambda text: f"{mine}/my.py:{line_of(text[1])}", says) in message
+
+
+def test_a_step_without_a_rule(mine: Path, traced: Any) -> None:
+    """Its exact values are not known, and it says so: nothing is called right or wrong."""
+    found = traced("logits.npy", "--function", "my.py:unruled", "--row", 0)
+    assert found["birth"] is None
+    assert "not enclosed" in found["verdict"]
+    assert any(r.startswith("i0 has no exact values here") for r in found["traced"]["remarks"])
+    assert found["steps"][0]["element"]["state"] == "undecided"
+    assert found["steps"][0]["ulp"] == {"total": None, "inherited": None, "added": None}
+
+
+def test_what_the_format_cannot_hold(mine: Path, traced: Any) -> None:
+    found = traced("logits.npy", "--function", "my.py:Layer.forward", "--row", 1)
+    assert found["birth"]["kind"] == "overflow"
+    assert "The result itself, 1.34179e+41, is beyond float32: float64 holds it." in found["verdict"]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float16", "float64"])
+def test_every_format(traced: Any, dtype: str) -> None:
+    pytest.importorskip("ml_dtypes")
+    found = traced("--dtype", dtype, "--scale", 1000)
+    birth = found["birth"]
+    assert (birth["operation"], birth["kind"]) == ("exp", "overflow")
+    assert dtype in found["verdict"]

@@ -109,8 +109,9 @@ def _run(request: Request) -> Trace:
         calculation = operation.calculation(request, subject, row)
     recording, result, inputs = _recorded(calculation)
     taken = history(recording, result, request.fmt)
+    shapes = [np.shape(inputs[number]) for number in sorted(inputs)]
     diagnosis = Diagnosis(
-        taken, birth.failures(taken), birth.losses(taken), _names(subject, len(inputs)), calculation.word
+        taken, birth.failures(taken), birth.losses(taken), _names(subject, len(inputs)), shapes, calculation.word
     )
     notes = tuple(_note(taken, note) for note in recording.notes)
     departure, tried = _departure(request, row or 0, calculation, taken)

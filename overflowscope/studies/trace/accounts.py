@@ -27,12 +27,16 @@ MOST_SOURCES = 4
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A history, what went wrong in it, and what its inputs are called, by their numbers."""
+    """A history, what went wrong in it, and its inputs, by their numbers: what they are called, and their shapes.
+
+    ``word`` is what a number of the first one is called.
+    """
 
     history: History
     failing: Chain
     losing: Chain
     names: Sequence[str]
+    shapes: Sequence[tuple[int, ...]]
     word: str
 
     @property

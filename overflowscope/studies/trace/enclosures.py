@@ -104,7 +104,10 @@ class Truths:
         An infinity or nan for a number is infinitely wrong, also where the format holds nothing larger: what comes
         after goes on with it. The right infinity is 0 off. Where there is no exact value nothing is off.
         """
-        flat = np.asarray(got, np.float64).ravel()
+        with np.errstate(all="ignore"):
+            return self._distances(np.asarray(got, np.float64).ravel()).reshape(np.shape(got))
+
+    def _distances(self, flat: Floats) -> Floats:
         # Powers of two are exact but for numbers far smaller than head, of which nothing is seen in the difference;
         # between numbers within a factor of 2 the difference is exact (Sterbenz), and elsewhere nothing cancels.
         scaled = _shifted(flat, -self.exponent)
@@ -115,7 +118,7 @@ class Truths:
         found[~np.isfinite(flat) & np.isfinite(self.head)] = np.inf
         found[np.isnan(self.head)] = np.nan
         found[self.void] = 0.0
-        return np.asarray(found.reshape(np.shape(got)), np.float64)
+        return found
 
 
 FAR = 2**40
@@ -163,27 +166,29 @@ def off(x: float, e: Element, fmt: Format) -> float:
 
 
 def split(x: float, exact: Element, local: Element, fmt: Format) -> tuple[float | None, float | None, float | None]:
-    """(total, inherited, added) in ulps of the exact value; None for what is not decided.
+    """(total, inherited, added) in ulps of the exact value; None for what is not decided, or where there is none.
 
     ``local`` is the exact result of the computed operands: what lies between it and the exact value was inherited.
     """
-    total = off(x, exact, fmt)
-    if undefined(exact):
+    if undefined(exact) or exact == LINE:
         return None, None, None
-    unit = exponent(middle(exact), fmt) if bounded(exact) else None
-    if unit is None or not bounded(local):
-        inherited = 0.0 if same(exact, local) else np.inf if infinite(local) is not None or unit is None else np.nan
-        if undefined(local):
-            inherited = np.inf
-        added = 0.0 if infinite(local) == x or (undefined(local) and x != x) else np.nan
-    else:
-        apart = mpf_sub(middle(local), middle(exact), BITS, "n")
-        inherited = 0.0 if same(exact, local) else _size(apart, unit)
-        added = np.inf if not np.isfinite(x) else _size(mpf_sub(from_float(x), middle(local), BITS, "n"), unit)
-    undecided = _wide(exact, fmt) or _wide(local, fmt)
-    return tuple(  # type: ignore[return-value]
-        None if v != v or (undecided and np.isfinite(v)) else v for v in (total, inherited, added)
-    )
+    total = off(x, exact, fmt)
+    known = None if total != total else total
+    if undefined(local):
+        return known, np.inf, 0.0 if x != x else np.inf
+    if local == LINE:
+        return known, None, None
+    pole = infinite(local)
+    if pole is not None or infinite(exact) is not None:
+        same_pole = pole is not None and pole == infinite(exact)
+        return known, 0.0 if same_pole else np.inf, 0.0 if x == pole else np.inf
+    if _wide(exact, fmt) or _wide(local, fmt):
+        return known, None, None
+    unit = exponent(middle(exact), fmt)
+    apart = mpf_sub(middle(local), middle(exact), BITS, "n")
+    inherited = 0.0 if same(exact, local) else _size(apart, unit)
+    added = _size(mpf_sub(from_float(x), middle(local), BITS, "n"), unit) if math.isfinite(x) else np.inf
+    return known, inherited, added
 
 
 def _wide(e: Element, fmt: Format) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from overflowscope.arithmetic.origins import CONSTANT
 from overflowscope.arithmetic.recording import Note as Decision
 from overflowscope.formats import FORMATS
 from overflowscope.records.trace import Birth, Note, Remedy
@@ -199,6 +200,7 @@ def _began(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
         assert value is not None
         assert limit is not None
         called = word if _is_input(seen) else "argument"
+        at = at or _of_input(diagnosis, seen)
         if born == "overflow":
             most = f"the largest {fmt.name} {seen.name} can take"
             return f"{called} {against(value, limit)}{at} is above {limit:.6g}, {most}"
@@ -210,6 +212,16 @@ def _began(diagnosis: Diagnosis, seen: Seen, place: tuple[int, ...]) -> str:
     if born == "divide":
         return f"{formula(seen, place)}{at} is {number(float(seen.result[place]))}: {_zero(history, seen, place)}"
     return _without_value(diagnosis, seen, place)
+
+
+def _of_input(diagnosis: Diagnosis, seen: Seen) -> str:
+    """Of a step without axes the element of an input that it was given: x[1, 3]."""
+    origins = seen.origins[0]
+    if origins is None or origins.size != 1 or not CONSTANT < (origin := int(origins.ravel()[0])) < 0:
+        return ""
+    number, flat = ~origin >> 32, ~origin & (2**32 - 1)
+    place = np.unravel_index(flat, diagnosis.shapes[number]) if diagnosis.shapes[number] else ()
+    return f", {diagnosis.names[number]}{[int(i) for i in place]}," if place else ""
 
 
 def _is_input(seen: Seen) -> bool:
