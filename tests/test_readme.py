@@ -56,8 +56,18 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def shell(line: str, clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+RUN: dict[str, subprocess.CompletedProcess[str]] = {}
+"""Lines that have run: each does once, whatever is asked of what it printed."""
+
+
+def shell(line: str, clone: Path) -> subprocess.CompletedProcess[str]:
     """A line of the README in bash; where no script is installed beside this Python, one is made up."""
+    if line not in RUN:
+        RUN[line] = _shell(line, clone)
+    return RUN[line]
+
+
+def _shell(line: str, clone: Path) -> subprocess.CompletedProcess[str]:
     scripts = clone.parent / "bin"
     scripts.mkdir(exist_ok=True)
     script = scripts / "overflowscope"
@@ -72,7 +82,7 @@ def shell(line: str, clone: Path, **environment: str) -> subprocess.CompletedPro
         text=True,
         encoding="utf-8",
         timeout=120,
-        env={**env, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8", **environment},
+        env={**env, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -86,6 +87,12 @@ def test_the_story_fits_a_screen(invoke: Invoke) -> None:
         assert text.startswith(f"{about}, float32: nothing is inf or nan in 16 steps; the loss goes from ")
 
 
+@functools.cache
+def many() -> Any:
+    """24 trainings."""
+    return overflowscope.replay(loss="all", dtype=["float32", "float64"], sigma=[0.01, 1], steps=3, batch=16)
+
+
 @pytest.mark.parametrize("columns", ["40", "80", "120", "300"])
 def test_trainings_stand_beside_one_another_so_far_as_they_fit(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, columns: str
@@ -93,7 +100,7 @@ def test_trainings_stand_beside_one_another_so_far_as_they_fit(
     from overflowscope.report import Look
     from overflowscope.report._replay import table
 
-    found = overflowscope.replay(loss="all", dtype=["float32", "float64"], sigma=[0.01, 1], steps=3, batch=16)
+    found = many()
     lines = table(found, Look(int(columns))).splitlines()
     heads = [
         line.split()
