@@ -32,7 +32,7 @@ VIEWS = {
     *("getitem", "reshape", "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "ravel"),
     *("broadcast_to", "diagonal", "flip", "fliplr", "flipud", "rot90", "real", "view", "broadcast_arrays"),
     *("atleast_1d", "atleast_2d", "atleast_3d", "split", "array_split", "hsplit", "vsplit", "dsplit", "meshgrid"),
-    *("unstack", "matrix_transpose"),
+    *("unstack", "matrix_transpose", "sliding_window_view"),
 }
 COPIES = {
     *("flatten", "copy", "take", "take_along_axis", "repeat", "tile", "roll", "compress", "extract", "delete", "array"),
@@ -56,6 +56,12 @@ DATA = {
 """Which arguments are numbers, where more than the first are; the others are places, shapes and axes."""
 DATA_NAMES = {"arr", "a", "m", "values", "vals", "v", "val", "src", "value", "arrays", "array", "x"}
 """What such arguments are called."""
+
+JOINS = {
+    *("concatenate", "concat", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack", "block", "select"),
+    *("choose", "lexsort", "ix_", "einsum", "isscalar", "shape", "ndim", "size", "iterable"),
+}
+"""Functions whose lists are lists of arrays, or are asked about."""
 
 CALLING = {
     *("apply_along_axis", "apply_over_axes", "piecewise", "vectorize", "frompyfunc", "fromfunction", "fromiter"),

@@ -77,7 +77,7 @@ class RecordedArray:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self.recording.escape(
             "the code turns its arrays into plain ones (asarray), where its steps cannot be seen",
-            "asarray of a numpy imported at the top of the function's own file can be followed",
+            "use NumPy's functions and x.astype(), of a numpy imported at the top of the function's own file",
         )
 
     def __getattr__(self, name: str) -> Any:
