@@ -34,7 +34,7 @@ VIEWS = {
     *("getitem", "reshape", "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "ravel"),
     *("broadcast_to", "diagonal", "flip", "fliplr", "flipud", "rot90", "real", "view", "broadcast_arrays"),
     *("atleast_1d", "atleast_2d", "atleast_3d", "split", "array_split", "hsplit", "vsplit", "dsplit", "meshgrid"),
-    *("unstack", "matrix_transpose"),
+    *("unstack", "matrix_transpose", "sliding_window_view"),
 }
 COPIES = {
     *("flatten", "copy", "take", "take_along_axis", "repeat", "tile", "roll", "compress", "extract", "delete", "array"),
@@ -69,6 +69,12 @@ PARAMETERS = {
     "average": ("axis", "weights"),
 }
 """What reductions call what may follow their array: in a step they have it by name."""
+
+JOINS = {
+    *("concatenate", "concat", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack", "block", "select"),
+    *("choose", "lexsort", "ix_", "einsum", "isscalar", "shape", "ndim", "size", "iterable"),
+}
+"""Functions whose lists are lists of arrays, or are asked about."""
 
 CALLING = {
     *("apply_along_axis", "apply_over_axes", "piecewise", "vectorize", "frompyfunc", "fromfunction", "fromiter"),

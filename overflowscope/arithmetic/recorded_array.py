@@ -82,7 +82,7 @@ class RecordedArray:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self.recording.escape(
             "the code turns its arrays into plain ones (asarray), where its steps cannot be seen",
-            "asarray of a numpy imported at the top of the function's own file can be followed"
+            "use NumPy's functions and x.astype(), of a numpy imported at the top of the function's own file"
             if self.traced
             else "use x itself, or x.astype(dtype)",
         )
