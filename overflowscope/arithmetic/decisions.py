@@ -43,7 +43,7 @@ def note(tape: Tape, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], r
     other = [i for i, (got, truth) in enumerate(pairs) if truth is not None and got != truth]
     if other:
         sides = _sides(args, known, computed.shape, other[0])
-        tape.note(Note(len(tape.steps), tape.place, name, other[0], *pairs[other[0]], len(other), sides))
+        tape.note(Note(len(tape.steps), tape.here, name, other[0], *pairs[other[0]], len(other), sides))
 
 
 def _sides(

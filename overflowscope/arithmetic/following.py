@@ -121,7 +121,7 @@ def _step(
         before = written_before(named)
         origins = np.where(masked(call.name, named), origins, CONSTANT if before is None else before.origins)
     target = _filled(tape, target, number, result, origins)
-    tape.add(call.name, held, named, target.frozen(), exact, computes=True)
+    tape.step(call.name, held, named, target.frozen(), exact, computes=True)
     return target
 
 
@@ -196,7 +196,7 @@ def _move(tape: Tape, call: Call, result: Any, tracked: Any, target: RecordedArr
         target = RecordedArray(result, len(tape.steps), tape, _beside(tape, result, tracked, sources))
     else:
         target = _filled(tape, target, len(tape.steps), result, tracked)
-    tape.add(call.name, held, named, target.frozen(), computes=False)
+    tape.step(call.name, held, named, target.frozen(), computes=False)
     return target
 
 
@@ -253,7 +253,7 @@ def made(tape: Tape, call: Call) -> Any:
     given = suited(tape, _fill(call), result.dtype)
     origins = given.origins if isinstance(given, RecordedArray) else CONSTANT
     output = RecordedArray(result, len(tape.steps), tape, laid_out(origins, result))
-    tape.add(call.name, held, named, output.frozen(), computes=False)
+    tape.step(call.name, held, named, output.frozen(), computes=False)
     return output
 
 
@@ -319,7 +319,7 @@ def written(tape: Tape, call: Call) -> None:
     call.function(*tracked, **options)
     target.made_by = len(tape.steps)
     tape.writes += 1
-    tape.add("assign", held, kept, target.frozen(), computes=False)
+    tape.step("assign", held, kept, target.frozen(), computes=False)
 
 
 def floating(result: Any) -> bool:

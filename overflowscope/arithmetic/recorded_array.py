@@ -134,7 +134,7 @@ class RecordedArray:
         return self.recording.cast(self, dtype, {**named, **kwargs})
 
     def sort(self, *args: Any, **kwargs: Any) -> None:
-        self.recording.sort(self, args, kwargs)
+        self.recording.sort_in_place(self, args, kwargs)
 
     # What Python asks for
 

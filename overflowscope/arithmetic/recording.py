@@ -68,7 +68,7 @@ class Recording(Tape):
                 raise Unrecordable(f"no gradient is known of {name}")
             return result
         output = RecordedArray(result, len(self.steps), self)
-        self.add(name, args, kwargs, output, computes=name not in MOVES)
+        self.step(name, args, kwargs, output, computes=name not in MOVES)
         return output
 
     def update(self, name: str, function: Callable[..., Any], target: RecordedArray, other: Any) -> Any:
@@ -86,7 +86,7 @@ class Recording(Tape):
             raise Unrecordable("the code writes into an array (x[i] = ...)")
         written(self, Call("assign", _assign, (target, index, value), {}))
 
-    def sort(self, target: RecordedArray, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def sort_in_place(self, target: RecordedArray, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """x.sort(), in place."""
         if self.shadows is None:
             raise Unrecordable("the code sorts an array in place")
@@ -112,7 +112,7 @@ class Recording(Tape):
         if value not in NAMED and Fraction(value) == Fraction(float(numbers(rounded))):
             return rounded
         output = RecordedArray(rounded, len(self.steps), self, of_step(len(self.steps), ()))
-        self.add("constant", (value,), {}, output.frozen(), self.shadows.constant(value), computes=True)
+        self.step("constant", (value,), {}, output.frozen(), self.shadows.constant(value), computes=True)
         return output
 
     def truth(self, array: RecordedArray) -> bool:

@@ -121,7 +121,7 @@ def _constant(recording: Recording, name: str, value: Any, dtype: Any, options: 
     given = suited(recording, np.asarray(value), result.dtype)
     origins = given.origins if isinstance(given, RecordedArray) else CONSTANT
     output = RecordedArray(result, len(recording.steps), recording, laid_out(origins, result))
-    recording.add("array", (value,), {}, output.frozen(), computes=False)
+    recording.step("array", (value,), {}, output.frozen(), computes=False)
     return output
 
 

@@ -38,11 +38,11 @@ class Tape:
         self.refused: Unrecordable | None = None
 
     @property
-    def place(self) -> Place | None:
+    def here(self) -> Place | None:
         """The line of a person's code that is running; None without exact values, where it is not asked for."""
         return None if self.shadows is None else here(self.within)
 
-    def add(
+    def step(
         self,
         name: str,
         args: tuple[Any, ...],
@@ -53,14 +53,14 @@ class Tape:
         computes: bool,
     ) -> None:
         """The next step; what it holds is frozen already."""
-        self.steps.append(Step(len(self.steps), name, args, kwargs, output, computes, self.place, made))
+        self.steps.append(Step(len(self.steps), name, args, kwargs, output, computes, self.here, made))
 
     def note(self, note: Note) -> None:
         self.notes.append(note)
 
     def escape(self, what: str, hint: str | None = None) -> Unrecordable:
         """The refusal, with the line of the person's code."""
-        place = self.place
+        place = self.here
         called = re.search(r"math\.(\w+)\(", place.text) if place is not None and "out of sight" in what else None
         if called is not None:
             name = REPLACING.get(called[1], called[1])

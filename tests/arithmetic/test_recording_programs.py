@@ -161,3 +161,12 @@ def test_an_axis_is_no_operand(reduce: Any, exact: Shadows | None) -> None:
     (step,) = recording.steps
     assert len(step.operands) == 1
     assert step.kwargs["axis"] in (1, -1)
+
+
+def test_a_recording_hides_no_function_of_numpy() -> None:
+    """xp.add(a, b) is NumPy's: what a recording has of its own has other names."""
+    own = {name for name in dir(Recording(np)) if not name.startswith("_")}
+    assert {name for name in own if callable(getattr(np, name, None))} == {"asarray", "inner"}
+    recording = Recording(np, Shadows(64))
+    x = recording.asarray(np.ones(3))
+    assert recording.add(x, x).value.tolist() == [2, 2, 2]
