@@ -98,6 +98,8 @@ def checked(spec: str, function: Callable[..., Any], operation: Operation) -> Ca
             return _real(spec, result, operation.shape(logits))
         if isinstance(result, RecordedArray):
             _check_shape(spec, result, operation.shape(logits))
+        elif not isinstance(result, tuple | list):
+            _real(spec, result, operation.shape(logits))
         return result
 
     return run

@@ -9,8 +9,10 @@ b b overflows. Source: PyTorch 2.13, tools/autograd/derivatives.yaml and Functio
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,9 @@ def _transpose(xp: Any, g: Any, q: Any, x: Any, *axes: Any, **named: Any) -> Any
 def _part(index: Callable[[Any, int, int], Any]) -> Rule:
     """The rule of a joining of arrays: the part of g that the array number ``at`` went to, by its index."""
 
-    def rule(xp: Any, g: Any, q: Any, arrays: Any, axis: int = 0, *, at: int) -> Any:
+    def rule(xp: Any, g: Any, q: Any, arrays: Any, axis: int | None = 0, *, at: int) -> Any:
+        if axis is None:
+            raise NoGradient("no gradient is known of concatenate with axis=None")
         axis %= q.ndim
         return g[(slice(None),) * axis + (index(arrays, axis, at),)]
 
@@ -107,7 +111,7 @@ def _kept(xp: Any, a: Any, x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _sum(xp: Any, g: Any, q: Any, x: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
-    for odd in ("where", "initial"):
+    for odd in ("where", "initial", "mean"):
         if odd in kwargs:
             raise NoGradient(f"no gradient is known of a reduction with {odd}=")
     return xp.broadcast_to(_kept(xp, g, x, _axes(q, x, axis)), x.shape)
@@ -132,7 +136,7 @@ def _extreme(xp: Any, g: Any, q: Any, x: Any, axis: Any = None, *args: Any, **kw
 
 
 def _var(xp: Any, g: Any, q: Any, x: Any, axis: Any = None, *args: Any, ddof: int = 0, **kwargs: Any) -> Any:
-    axes = _axes(q, x, axis)
+    axes, ddof = _axes(q, x, axis), kwargs.pop("correction", ddof)
     wide = _sum(xp, g, q, x, axis, **kwargs)
     # As torch divides: 0 degrees of freedom give inf or nan.
     two = held(g, np.divide(2.0, _count(q, x) - ddof))
@@ -209,6 +213,18 @@ def _right(xp: Any, g: Any, q: Any, a: Any, b: Any) -> Any:
     return xp.matmul(xp.swapaxes(a, -1, -2), g)
 
 
+def _dot(of_matmul: Rule, other: int) -> Rule:
+    """Of a dot, which is a product beside a number and a matmul beside a vector or a matrix."""
+
+    def rule(xp: Any, g: Any, q: Any, *operands: Any) -> Any:
+        axes = [getattr(a, "ndim", 0) for a in operands]
+        if axes[1] > 2:
+            raise NoGradient(f"no gradient is known of dot with an array of {axes[1]} axes")
+        return of_matmul(xp, g, q, *operands) if all(axes) else g * operands[other]
+
+    return rule
+
+
 def _same(xp: Any, g: Any, *args: Any, **kwargs: Any) -> Any:
     return g
 
@@ -223,7 +239,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "copy": (_same,),
     "cos": (lambda xp, g, q, x: g * -xp.sin(x),),
     "divide": (lambda xp, g, q, a, b: g / b, lambda xp, g, q, a, b: -g * (q / b)),
-    "dot": (_left, _right),
+    "dot": (_dot(_left, other=1), _dot(_right, other=0)),
     "exp": (lambda xp, g, q, x: g * q,),
     "exp2": (lambda xp, g, q, x: g * q * constant(g, "ln2"),),
     "expand_dims": (_reshape,),
@@ -261,7 +277,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "std": (_std,),
     "subtract": (_same, lambda xp, g, q, a, b: -g),
     "sum": (_sum,),
-    "swapaxes": (lambda xp, g, q, x, first, second: xp.swapaxes(g, first, second),),
+    "swapaxes": (lambda xp, g, q, x, axis1, axis2: xp.swapaxes(g, axis1, axis2),),
     "take": (_moved(np.take),),
     "take_along_axis": (_moved(np.take_along_axis),),
     "tanh": (lambda xp, g, q, x: g * (constant(g, "1") - q * q),),
@@ -288,11 +304,20 @@ ALIASES = {
 """Further names of the same."""
 
 
-def of(operation: str, place: int) -> Rule:
-    """The rule of the operand at that place of the call. Raises InputError where there is none."""
+NEUTRAL = {"casting", "dtype", "out", "subok"}
+"""Arguments by name that rules are not told: in which format an operation ran, its result says."""
+
+
+def of(operation: str, place: int, args: Sequence[Any] = (), named: Mapping[str, Any] = MappingProxyType({})) -> Rule:
+    """The rule of the operand at that place of the call. Raises NoGradient where there is none, or none with these."""
     rules = RULES.get(ALIASES.get(operation, operation), ())
     rule = rules[place] if place < len(rules) else None
     if rule is None:
         which = f" in argument {place + 1}" if rules else ""
         raise NoGradient(f"no gradient is known of {operation}{which}")
+    if named:
+        try:
+            inspect.signature(rule).bind(None, None, None, *args, **named)
+        except TypeError:
+            raise NoGradient(f"no gradient is known of {operation} with {', '.join(f'{k}=' for k in named)}") from None
     return rule

@@ -77,7 +77,8 @@ def _hand_on(xp: Any, step: Step, g: Any, adjoints: dict[int, Any], reached: set
     """Add what the step hands on to the adjoints of its operands."""
     if any(a.made_by in reached for a in _arrays(tuple(step.kwargs.values()))):
         raise rules.NoGradient(f"no gradient is known of {step.operation} with an array given by its name")
-    args, kwargs, q = step.args, dict(step.kwargs), step.output
+    args, q = step.args, step.output
+    kwargs = {k: v for k, v in step.kwargs.items() if k not in rules.NEUTRAL}
     if not recorded:
         args, kwargs, q = plain(args), {k: plain(v) for k, v in kwargs.items()}, plain(q)
     for i, operand in enumerate(step.args):
@@ -86,7 +87,8 @@ def _hand_on(xp: Any, step: Step, g: Any, adjoints: dict[int, Any], reached: set
             if not isinstance(array, RecordedArray) or (key := array.made_by) not in reached:
                 continue
             place = {"at": at} if several else {}
-            adjoint = _fitted(xp, rules.of(step.operation, i)(xp, g, q, *args, **kwargs, **place), array)
+            rule = rules.of(step.operation, i, args, {**kwargs, **place})
+            adjoint = _fitted(xp, rule(xp, g, q, *args, **kwargs, **place), array)
             adjoints[key] = adjoints[key] + adjoint if key in adjoints else adjoint
 
 

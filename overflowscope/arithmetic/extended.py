@@ -62,9 +62,13 @@ def infinity(positive: bool) -> Element:
 
 def unknown(*elements: Element) -> Element | None:
     """UNDEFINED where one of them is, else LINE where one is, else None."""
-    if any(e[0] == fnan for e in elements):
-        return UNDEFINED
-    return LINE if LINE in elements else None
+    found = None
+    for e in elements:
+        if e[0] == fnan:
+            return UNDEFINED
+        if e == LINE:
+            found = LINE
+    return found
 
 
 class Extended:
@@ -80,7 +84,7 @@ class Extended:
         """inf - inf is UNDEFINED."""
         if special(a) or special(b):
             return unknown(a, b) or (a if not special(b) or a == b else b if not special(a) else UNDEFINED)
-        if a[0] == a[1] and b[0] == b[1] and _span((a[0], b[0])) <= LONGEST:
+        if a[0] == a[1] and b[0] == b[1] and _span_of_two(a[0], b[0]) <= LONGEST:
             total = mpf_add(a[0], b[0])
             return total, total, False, False
         return self.arithmetic.add(a, b)
@@ -102,7 +106,7 @@ class Extended:
 
         LINE where the denominator's enclosure holds or touches 0 beside other numbers.
         """
-        if (lost := unknown(a, b)) is not None:
+        if (special(a) or special(b)) and (lost := unknown(a, b)) is not None:
             return lost
         if special(b):
             return UNDEFINED if special(a) else ZERO
@@ -186,6 +190,12 @@ def _span(ends: Iterable[Raw]) -> int:
     """The bits that a sum of these numbers can have, but for its carries."""
     some = [end for end in ends if end[1]]
     return int(max(e[2] + e[3] for e in some) - min(e[2] for e in some)) if some else 0
+
+
+def _span_of_two(a: Raw, b: Raw) -> int:
+    """The same, sooner."""
+    top, other = a[2] + a[3], b[2] + b[3]
+    return int((top if top > other else other) - (a[2] if a[2] < b[2] else b[2])) if a[1] and b[1] else 0
 
 
 def _exact_sum(ends: Sequence[Raw]) -> Raw:

@@ -82,6 +82,8 @@ def computed(tape: Tape, call: Call, target: RecordedArray | None = None) -> Any
         ]
         return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
     _untouched(tape, call, held, result)
+    if target is None and floating(result) and _is_view(call, result):
+        return moved(tape, call)
     if floating(result):
         # An array to write into may be given by its place.
         given = [a for a in recorded_among(call.args) if a.value is result and isinstance(result, np.ndarray)]
@@ -102,11 +104,16 @@ def _untouched(tape: Tape, call: Call, held: Any, result: Any) -> None:
             raise tape.escape(f"np.{call.name} writes into its argument", "write a[...] = instead")
 
 
+def _is_view(call: Call, result: Any) -> bool:
+    """Whether the result lies in the memory of an operand: then its numbers are the operand's."""
+    operands = recorded_among((call.args, call.kwargs))
+    return any(a.value is not result and shared(memory(result), memory(a.value)) for a in operands)
+
+
 def _step(
     tape: Tape, call: Call, held: Any, named: dict[str, Any], result: Any, target: RecordedArray | None = None
 ) -> RecordedArray:
-    if np.dtype(result.dtype).name not in formats.FORMATS:
-        raise tape.escape(f"{np.dtype(result.dtype).name} is no format that is known here", "use float64")
+    _known(tape, result)
     number = len(tape.steps)
     exact = tape.enclosed(call.name, held, named, result, lambda a: a.exact)
     origins: Any = of_step(number, np.shape(memory(result)))
@@ -116,6 +123,14 @@ def _step(
     target = _filled(tape, target, number, result, origins)
     tape.add(call.name, held, named, target.frozen(), exact, computes=True)
     return target
+
+
+def _known(tape: Tape, result: Any) -> None:
+    """Refuses formats that are none of ours, and arrays with rules of their own, as np.matrix has."""
+    if np.dtype(result.dtype).name not in formats.FORMATS:
+        raise tape.escape(f"{np.dtype(result.dtype).name} is no format that is known here", "use float64")
+    if isinstance(result, np.ndarray) and type(result) is not np.ndarray:
+        raise tape.escape(f"the code makes a {type(result).__name__}", "use plain arrays")
 
 
 def _filled(tape: Tape, target: RecordedArray | None, number: int, result: Any, origins: Origins) -> RecordedArray:
@@ -142,6 +157,8 @@ def moved(tape: Tape, call: Call) -> Any:
         return moved(tape, replace(call, kwargs=bare)).astype(dtype, copy=False)
     if call.name == "pad" and _mode(call) not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         return computed(tape, call)
+    if recorded_among(call.kwargs.get("constant_values")):
+        raise tape.escape("the code pads with a recorded number", "write it into the array")
     result = call.made()
     target = named_target(tape, call)
     # The diagonal of a matrix is a view of it, while a matrix of a diagonal is new.
@@ -162,13 +179,14 @@ def _mode(call: Call) -> Any:
 def _same_bits(tape: Tape, call: Call) -> None:
     array, *kinds = (*call.args, *call.kwargs.values())
     for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, np.ndarray)) and np.dtype(kind) != array.value.dtype:
+        if kind is not np.ndarray and np.dtype(kind) != array.value.dtype:
             raise tape.escape("the code looks at the bits of its numbers (.view)", "use np.frexp or np.ldexp")
 
 
 def _move(tape: Tape, call: Call, result: Any, tracked: Any, target: RecordedArray | None) -> Any:
     if not floating(result):
         return result
+    _known(tape, result)
     sources = recorded_among((call.args, call.kwargs))
     for source in sources:
         if result is source.value and not isinstance(result, np.generic):
@@ -197,7 +215,7 @@ def _beside(tape: Tape, result: Any, tracked: Any, sources: list[RecordedArray])
 
 def _tracks(call: Call, shift: int = 0) -> tuple[list[Any], dict[str, Any]]:
     """The arguments with origins in place of arrays, and CONSTANT in place of other numbers; ``shift`` is added."""
-    places = DATA.get(call.name, (0,))
+    places = DATA.get(call.name, (0,) if call.name in MOVES else ())
     args = [_track(a, shift) if i in places or recorded_among(a) else a for i, a in enumerate(call.args)]
     options = {k: v for k, v in call.kwargs.items() if k not in ("out", "dtype", "casting")}
     return args, {k: _track(v, shift) if k in DATA_NAMES or recorded_among(v) else v for k, v in options.items()}
@@ -308,3 +326,10 @@ def floating(result: Any) -> bool:
     """An array or a scalar of floating-point numbers."""
     array = isinstance(result, np.ndarray | np.generic | StrictArray)
     return array and np.dtype(result.dtype).kind in "fV"
+
+
+def hidden(result: Any) -> bool:
+    """Numbers in a form that a light recording does not follow: several arrays, or complex ones."""
+    if isinstance(result, tuple | list):
+        return any(floating(part) or hidden(part) for part in result)
+    return isinstance(result, np.ndarray | np.generic) and result.dtype.kind == "c"

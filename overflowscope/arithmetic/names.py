@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 SAME = {
     "true_divide": "divide",
     "amax": "max",
@@ -32,7 +34,7 @@ VIEWS = {
     *("getitem", "reshape", "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "ravel"),
     *("broadcast_to", "diagonal", "flip", "fliplr", "flipud", "rot90", "real", "view", "broadcast_arrays"),
     *("atleast_1d", "atleast_2d", "atleast_3d", "split", "array_split", "hsplit", "vsplit", "dsplit", "meshgrid"),
-    *("unstack", "matrix_transpose"),
+    *("unstack", "matrix_transpose", "sliding_window_view"),
 }
 COPIES = {
     *("flatten", "copy", "take", "take_along_axis", "repeat", "tile", "roll", "compress", "extract", "delete", "array"),
@@ -56,6 +58,23 @@ DATA = {
 """Which arguments are numbers, where more than the first are; the others are places, shapes and axes."""
 DATA_NAMES = {"arr", "a", "m", "values", "vals", "v", "val", "src", "value", "arrays", "array", "x"}
 """What such arguments are called."""
+
+_WIDENING = ("axis", "dtype", "out")
+PARAMETERS = {
+    **dict.fromkeys(("sum", "prod", "mean", "nansum", "nanprod", "nanmean"), (*_WIDENING, "keepdims")),
+    **dict.fromkeys(("var", "std", "nanvar", "nanstd"), (*_WIDENING, "ddof", "keepdims")),
+    **dict.fromkeys(("cumsum", "cumprod"), _WIDENING),
+    **dict.fromkeys(("max", "min", "ptp", "nanmax", "nanmin"), ("axis", "out", "keepdims")),
+    **dict.fromkeys(("median", "nanmedian"), ("axis", "out", "overwrite_input", "keepdims")),
+    "average": ("axis", "weights"),
+}
+"""What reductions call what may follow their array: in a step they have it by name."""
+
+JOINS = {
+    *("concatenate", "concat", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack", "block", "select"),
+    *("choose", "lexsort", "ix_", "einsum", "isscalar", "shape", "ndim", "size", "iterable"),
+}
+"""Functions whose lists are lists of arrays, or are asked about."""
 
 CALLING = {
     *("apply_along_axis", "apply_over_axes", "piecewise", "vectorize", "frompyfunc", "fromfunction", "fromiter"),
@@ -89,3 +108,11 @@ REPLACING = {"fabs": "abs", "pow": "power", "fsum": "sum", "ceil": "ceil", "dist
 
 def canonical(name: str) -> str:
     return SAME.get(name, name)
+
+
+def named(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, in which an axis is no operand: x.sum(-1) is x.sum(axis=-1)."""
+    known = PARAMETERS.get(name, ())
+    if len(args) < 2 or len(args) > 1 + len(known):
+        return args, kwargs
+    return args[:1], {**dict(zip(known, args[1:], strict=False)), **kwargs}

@@ -31,7 +31,7 @@ def duplicate(value: Any) -> Any:
     """A copy that lies in memory as the value does."""
     if isinstance(value, np.generic):
         return value
-    return value.copy(order="K") if isinstance(value, np.ndarray) else value.copy()
+    return np.array(value, order="K") if isinstance(value, np.ndarray) else value.copy()
 
 
 def parallel(value: Any) -> Origins:

@@ -19,6 +19,8 @@ class RecordedArray:
     a recording with exact values ``origins`` says of each number where it was computed, see origins.py; else None.
     """
 
+    __hash__ = None  # type: ignore[assignment]
+
     def __init__(self, value: Any, made_by: int, recording: Any, origins: Any = None):
         self.value, self.made_by, self.recording, self.origins = value, made_by, recording, origins
         self._frozen: tuple[int, RecordedArray] | None = None
@@ -43,6 +45,11 @@ class RecordedArray:
     def traced(self) -> bool:
         """Whether exact values are kept; then it may be written into, and hides nothing."""
         return self.recording.shadows is not None
+
+    @property
+    def watched(self) -> bool:
+        """Whether a number that leaves is an error: exact values, or a gradient, would miss what is done with it."""
+        return self.traced or bool(self.recording.pure)
 
     def frozen(self) -> RecordedArray:
         """The array as it is now, whatever is written into it later. Without exact values nothing is ever written."""
@@ -75,14 +82,16 @@ class RecordedArray:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self.recording.escape(
             "the code turns its arrays into plain ones (asarray), where its steps cannot be seen",
-            "asarray of a numpy imported at the top of the function's own file can be followed",
+            "use NumPy's functions and x.astype(), of a numpy imported at the top of the function's own file"
+            if self.traced
+            else "use x itself, or x.astype(dtype)",
         )
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("_frozen", "recording"):
             raise AttributeError(f"an array has no attribute {name!r}")
         attribute = getattr(self.value, name)
-        if self.traced and name in HIDING:
+        if self.watched and name in HIDING:
             raise self.recording.escape(f"the code takes its numbers out of sight (.{name})", HIDING[name])
         if not callable(attribute):
             return attribute
@@ -163,7 +172,7 @@ class RecordedArray:
         return self.recording.run("round", np.round, (self, digits), {})
 
     def _number(self, wanted: str) -> Any:
-        if self.traced:
+        if self.watched:
             raise self.recording.escape(
                 f"the code takes a number out of sight ({wanted}())",
                 "keep the array: write np.exp(x) for math.exp(x), x.astype(np.float64) for float(x)",

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import NAMED, constant, decisions, numbers
-from overflowscope.arithmetic.following import Call, computed, floating, follow, moved, written
-from overflowscope.arithmetic.names import MOVES, canonical
+from overflowscope.arithmetic.following import Call, computed, floating, follow, hidden, moved, written
+from overflowscope.arithmetic.names import MOVES, WRITES, canonical, named
 from overflowscope.arithmetic.origins import duplicate, laid_out, memory, of_input, of_step
 from overflowscope.arithmetic.places import Place, Unrecordable
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain
@@ -55,12 +55,17 @@ class Recording(Tape):
     def run(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function on the plain arrays; a floating-point result is a step, anything else is only handed on."""
         name = canonical(name)
+        args, kwargs = named(name, args, kwargs)
         if self.shadows is not None:
             return follow(self, Call(name, function, args, kwargs))
         if kwargs.get("out") is not None:
-            raise Unrecordable("out= is not recorded")
+            raise Unrecordable("the code writes into an array (out=)")
+        if self.pure and (name in WRITES or name.endswith(".at")):
+            raise Unrecordable(f"the code writes into an array ({name})")
         result = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         if not floating(result):
+            if self.pure and hidden(result):
+                raise Unrecordable(f"no gradient is known of {name}")
             return result
         output = RecordedArray(result, len(self.steps), self)
         self.add(name, args, kwargs, output, computes=name not in MOVES)
@@ -78,13 +83,13 @@ class Recording(Tape):
     def assign(self, target: RecordedArray, index: Any, value: Any) -> None:
         """a[i] = v."""
         if self.shadows is None:
-            raise Unrecordable("assignment into an array is not recorded")
+            raise Unrecordable("the code writes into an array (x[i] = ...)")
         written(self, Call("assign", _assign, (target, index, value), {}))
 
     def sort(self, target: RecordedArray, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """x.sort(), in place."""
         if self.shadows is None:
-            raise Unrecordable("sorting in place is not recorded")
+            raise Unrecordable("the code sorts an array in place")
         ordered = moved(self, Call("sort", np.sort, (target, *args), kwargs))
         self.assign(target, ..., ordered)
 

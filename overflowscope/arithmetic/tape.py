@@ -25,7 +25,7 @@ class Tape:
     """What is written down. ``within`` is a folder whose code is a person's wherever it lies; ``refused`` what was
     refused first, for code that catches it; ``writes`` counts what was written into arrays. ``adjoint_of`` has, of each
     step that was taken backwards, the number of the step whose adjoint it hands on. Without exact values a ``pure`` one
-    refuses operators in place; in others they make new arrays."""
+    refuses what is written and what goes out of sight; in others operators in place make new arrays."""
 
     def __init__(self, shadows: Shadows | None):
         self.shadows = shadows

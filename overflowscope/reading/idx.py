@@ -39,7 +39,7 @@ def array(origin: Origin, limit: int) -> NDArray[Any]:
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in CODES:
         raise InputError(
             f"not an IDX file: it begins with {bytes(data[:4])!r}",
-            hint="two zero bytes, a code from 8 to 14 and the count of axes are wanted",
+            hint="IDX, packed with gzip or not, and .npz are read",
         )
     axes, kind = data[3], np.dtype(CODES[data[2]])
     offset = 4 + 4 * axes

@@ -96,9 +96,12 @@ def _pair(path: str, limit: int) -> Labelled:
 def _with_labels(path: str, images: NDArray[Any], limit: int) -> Labelled:
     if images.ndim == 1:
         raise InputError("one number each: labels and no images", source=path, hint="name the file of images")
-    labels = _idx(_labels_beside(path), limit)
+    beside = _labels_beside(path)
+    labels = _idx(beside, limit)
     with located(source=path):
-        return _checked(images, labels)
+        rows = _rows(images, labels.size)
+    with located(source=beside):
+        return Labelled(rows, _classes(labels))
 
 
 def _idx(path: str, limit: int) -> NDArray[Any]:
@@ -121,22 +124,31 @@ def _labels_beside(path: str) -> str:
 
 
 def _checked(images: NDArray[Any], labels: NDArray[Any]) -> Labelled:
+    return Labelled(_rows(images, labels.size), _classes(labels))
+
+
+def _rows(images: NDArray[Any], labels: int) -> NDArray[Any]:
+    """An image a row, for so many labels."""
     if images.ndim < 2 or not images.size:
         raise InputError(f"no images: an array of shape {images.shape}", hint="(images, rows, columns) is wanted")
-    if labels.size != len(images):
-        raise InputError(f"{labels.size:,} labels for {len(images):,} images")
+    if labels != len(images):
+        raise InputError(f"{labels:,} labels for {len(images):,} images")
     rows = images.reshape(len(images), -1)
     if rows.dtype.kind == "f":
         bad = ~np.isfinite(rows).all(axis=1)
         wanted = "finite numbers"
     else:
         bad = (rows.min(axis=1) < 0) | (rows.max(axis=1) > 255)
-        wanted = "whole numbers from 0 to 255, or floats,"
+        wanted = "from 0 to 255"
     if bad.any():
         raise InputError(f"an image holds pixels that are not {wanted}", where=f"image {int(np.argmax(bad))}")
+    return rows
+
+
+def _classes(labels: NDArray[Any]) -> NDArray[np.int64]:
     classes = integers(labels)
     wrong = (classes < 0) | (classes >= CLASSES)
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"label {classes[at]} is no class of {CLASSES}: they run from 0 to 9", where=f"label {at}")
-    return Labelled(rows, classes)
+    return classes

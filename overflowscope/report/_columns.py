@@ -56,14 +56,19 @@ def count(value: int) -> str:
     return str(value) if value < 10**6 else short(float(value))
 
 
+def of_status(m: Measurement, value: int) -> str:
+    """A count; - where nothing was measured."""
+    return count(value) if m.status == "ok" else "-"
+
+
 COLUMNS = (
     Column("dtype", 0, lambda m: m.dtype if m.compute == m.dtype else f"{m.dtype}<{m.compute}", right=False),
     Column("formulation", 0, lambda m: m.name, right=False),
     Column("result", 0, result, right=False),
-    Column("rows hit", 4, lambda m: f"{count(m.rows_hit.any)}/{count(m.rows)}"),
-    Column("nan", 1, lambda m: count(m.incidence.wrong_nan)),
-    Column("inf", 2, lambda m: count(m.incidence.overflow)),
-    Column("to 0", 3, lambda m: count(m.incidence.underflow)),
+    Column("rows hit", 4, lambda m: f"{count(m.rows_hit.any)}/{count(m.rows)}" if m.status == "ok" else "-"),
+    Column("nan", 1, lambda m: of_status(m, m.incidence.wrong_nan)),
+    Column("inf", 2, lambda m: of_status(m, m.incidence.overflow)),
+    Column("to 0", 3, lambda m: of_status(m, m.incidence.underflow)),
     Column("max ulp", 0, lambda m: short(m.ulp.max)),
     Column("mean ulp", 5, lambda m: short(m.ulp.mean)),
     Column("correct", 6, lambda m: share(m.ulp.correctly_rounded)),

@@ -21,7 +21,8 @@ WORDS = ("sigma", "loss", "dtype")
 
 def table(found: Replay, look: Look) -> str:
     """Losses and largest logits by step, as many trainings beside one another as fit; what was hit; a sentence each."""
-    lines = _title(found)
+    lines = [part for line in _title(found) for part in textwrap.wrap(line, look.width)]
+    lines += ["", "mean loss and largest |logit| of the batch, by step"]
     steps = _shown(found)
     left = [_block(found, run, steps) for run in found.runs]
     numbers = _right(["step", *map(str, steps)])
@@ -30,9 +31,10 @@ def table(found: Replay, look: Look) -> str:
         while fitting < len(left) and (not fitting or width + len(BETWEEN + left[fitting][0]) <= look.width):
             width, fitting = width + len(BETWEEN + left[fitting][0]), fitting + 1
         heads = [""] * (len(left[0]) - len(numbers))
-        lines += ["", *map(BETWEEN.join, zip(_right([*heads, *numbers]), *left[:fitting], strict=True))]
+        lines += [*map(BETWEEN.join, zip(_right([*heads, *numbers]), *left[:fitting], strict=True)), ""]
         left = left[fitting:]
-    lines += ["", f"inf or nan after each step, of {_sizes(found)}", *_aligned(_spread(found)), ""]
+    lines += textwrap.wrap(f"inf or nan after each step, of {_sizes(found)}", look.width)
+    lines += [*_aligned(_spread(found), look.width), ""]
     for run in found.runs:
         lines += textwrap.wrap(run.explanation, look.width, initial_indent="- ", subsequent_indent="  ")
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -67,7 +69,7 @@ def _title(found: Replay) -> list[str]:
         f"{given.data} images, seed {given.seed}: {given.images:,} to train on{held_out}, "
         f"mean square {given.mean_square:.4f}",
         f"{'-'.join(map(str, given.sizes))}, SGD, learning rate {given.lr:g}, batches of {given.batch:,}, "
-        f"{given.steps:,} steps{epochs}, {', '.join(formats)}",
+        f"{given.steps:,} step{'s' * (given.steps > 1)}{epochs}, {', '.join(formats)}",
     ]
     narrow = [dtype for dtype, accumulator in formats.items() if accumulator != dtype]
     if narrow:
@@ -151,11 +153,12 @@ def _right(column: Sequence[str]) -> list[str]:
     return [f"{cell:>{width}}" for cell in column]
 
 
-def _aligned(grid: Grid) -> list[str]:
-    """Columns one under another: numbers to the right, words to the left."""
+def _aligned(grid: Grid, width: int) -> list[str]:
+    """Columns one under another: numbers to the right, words to the left; nearer together where they do not fit."""
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     sides = ["<" if head in WORDS else ">" for head in grid[0]]
-    return [GAP.join(f"{c:{s}{w}}" for c, s, w in zip(line, sides, widths, strict=True)) for line in grid]
+    gap = GAP if sum(widths) + len(GAP) * (len(widths) - 1) <= width else " "
+    return [gap.join(f"{c:{s}{w}}" for c, s, w in zip(line, sides, widths, strict=True)) for line in grid]
 
 
 def _piped(grid: Grid) -> list[str]:

@@ -273,12 +273,12 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
 
 
 def _first_failures(results: Sequence[Measurement], scales: tuple[float, ...]) -> tuple[FirstFailure, ...]:
-    """Of every contender in every format, where several scales were measured; in the order of the results."""
+    """Of every contender that was measured, in every format, where there are several scales; in results' order."""
     if len(scales) == 1:
         return ()
     first: dict[tuple[str, str, str, str], float | None] = {}
     for r in results:
         key = (r.operation, r.name, r.dtype, r.quantity)
-        if first.setdefault(key, None) is None and r.failures:
+        if r.status == "ok" and first.setdefault(key, None) is None and r.failures:
             first[key] = r.scale
     return tuple(FirstFailure(operation=o, name=n, dtype=d, scale=s, quantity=q) for (o, n, d, q), s in first.items())

@@ -15,6 +15,7 @@ from overflowscope.arithmetic.recording import RecordedArray, Recording, Step
 from overflowscope.arithmetic.strict import Model
 from overflowscope.evaluate import computing, given
 from overflowscope.formats import FORMATS, Floats, Format, round_to
+from overflowscope.studies.digits import beside, number
 
 SELECTIONS = {"getitem", "take_along_axis", "where", "reshape", "copy", "broadcast_to", "squeeze", "ravel", "take"}
 """Steps that move numbers and compute none."""
@@ -225,7 +226,7 @@ class History:
 
     def _loss(self, step: Step) -> str:
         operands = [self.at(numbers(a)) for a in step.operands]
-        should = f"{number(self.failure.got)} where the truth is {short(self.failure.exact)}"
+        should = beside(self.failure.got, self.failure.exact)
         if step.operation in ("subtract", "add") and len(operands) == 2:
             sign = "-" if step.operation == "subtract" else "+"
             if 0 in operands and (logarithm := self._logarithm(step)) is not None:
@@ -330,18 +331,3 @@ def _all_at(masks: list[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArray[n
         fits = m.ndim <= len(shape) and all(a in (1, b) for a, b in zip(m.shape[::-1], shape[::-1], strict=False))
         everywhere &= m if fits else bool(m.all())
     return everywhere
-
-
-def number(x: float) -> str:
-    """A number as a person reads it: six digits, thousands separated."""
-    if not np.isfinite(x) or x == 0:
-        return str(float(x)) if x else "0"
-    if 1e4 <= abs(x) < 1e7:
-        return f"{x:,.0f}"
-    return f"{x:,.6g}" if 1e3 <= abs(x) < 1e4 else f"{x:.6g}"
-
-
-def short(exact: str) -> str:
-    """An exact number, as its decimal digits, to six of them."""
-    mantissa, e, power = exact.partition("e")
-    return exact if exact.startswith("between") else f"{float(mantissa):.6g}{e}{power}"

@@ -15,7 +15,8 @@ from overflowscope.catalogue import Formulation
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
 from overflowscope.studies import backward, explain
-from overflowscope.studies.explain import Failure, number, short
+from overflowscope.studies.digits import beside, number
+from overflowscope.studies.explain import Failure
 from overflowscope.summarise import exact
 from overflowscope.tally import Tally
 
@@ -142,7 +143,7 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None, model:
         error, row = tally.worst_sum[0], -tally.worst_sum[1]
     approximation = attempt.formulation is not None and attempt.formulation.approximation
     if approximation and element.got != 0 and math.isfinite(element.got):
-        return f"it is another function, which gives {number(element.got)} where the truth is {short(exact(element))}"
+        return f"it is another function, which gives {beside(element.got, exact(element))}"
     logits, label = again(row)
     operation, arguments = attempt.contender.operation, attempt.contender.operation.arguments
     column = -element.minus_column if label is None or operation.per_class else int(label[0])

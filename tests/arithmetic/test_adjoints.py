@@ -3,6 +3,7 @@ choice."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import pytest
 from overflowscope import catalogue
 from overflowscope.arithmetic import adjoint_rules
 from overflowscope.arithmetic.adjoints import gradients
-from overflowscope.arithmetic.recording import RecordedArray, Recording
+from overflowscope.arithmetic.recording import RecordedArray, Recording, Unrecordable
 from overflowscope.arithmetic.strict import Model, Strict
 from overflowscope.arithmetic.sums import ORDERS
 from overflowscope.errors import InputError
@@ -104,6 +105,10 @@ CASES = {
     "transpose": Case(lambda xp, x: xp.transpose(x, (2, 0, 1)), ((3, 4, 2),)),
     "transpose by method": Case(lambda xp, x: x.transpose(1, -1, 0) * x.transpose()[0, 0, 0], ((3, 4, 2),)),
     "var": Case(lambda xp, x: x.var(axis=-1, ddof=1), ((3, 4),)),
+    "multiply, with a dtype": Case(lambda xp, x: xp.multiply(x, x, dtype=x.dtype), ((3,),)),
+    "concatenate, with a dtype": Case(lambda xp, a, b: xp.concatenate([a, b], dtype=a.dtype), ((3,), (2,))),
+    "swapaxes by names": Case(lambda xp, x: xp.swapaxes(x, axis1=0, axis2=1) * x[0], ((4, 4),)),
+    "dot by a number": Case(lambda xp, x: xp.dot(x, 2.5) * x, ((3, 4),)),
     "where": Case(lambda xp, a, b: xp.where(np.array([True, False, True, True]), a, b), ((3, 4), (3, 1))),
     "add.reduce": Case(lambda xp, x: np.add.reduce(x * 1.5) * x, ((3, 4),)),
     "layer norm": Case(lambda xp, x: (x - x.mean(-1)[:, None]) / xp.sqrt(x.var(-1)[:, None] + 1e-3), ((3, 4),)),
@@ -399,3 +404,73 @@ def test_recording_the_backward_steps_changes_no_bit(op: Any, formulation: Any, 
             # The sign of a nan is nobody's promise: it depends on which loop of NumPy met it.
             found.append(np.where(np.isnan(numbers), NAN, numbers).tobytes())
         assert found[0] == found[1]
+
+
+# What is refused
+
+
+UNKNOWN: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "where=": (lambda x: np.exp(x, where=np.array([True, False]), out=None), "exp with where="),
+    "axes=": (lambda x: np.matmul(x, x, axes=[(0, 1)] * 3), "matmul with axes="),
+    "flat": (lambda x: np.concatenate([x, x], axis=None), "concatenate with axis=None"),
+    "stacks": (lambda x: np.dot(x, np.ones((2, 2, 2))), "dot with an array of 3 axes"),
+    "mean=": (lambda x: np.var(x, mean=np.float64(0.0)), "a reduction with mean="),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.filterwarnings("ignore:'where' used without 'out'")
+def test_what_a_rule_does_not_know_is_refused(name: str) -> None:
+    function, said = UNKNOWN[name]
+    if name == "mean=" and "mean" not in inspect.signature(np.var).parameters:
+        pytest.skip("this NumPy has no mean=")
+    recording = Recording()
+    x = recording.asarray(np.array([[1.5, 2.0], [-0.5, 3.0]]))
+    output = function(x)
+    with pytest.raises(InputError, match=f"no gradient is known of {said}"):
+        gradients(output, 1.0, [x])
+
+
+@pytest.mark.skipif("correction" not in inspect.signature(np.var).parameters, reason="a name that NumPy 2 has for ddof")
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_a_correction_is_a_ddof(name: str) -> None:
+    found = []
+    for option in ({"ddof": 1}, {"correction": 1}):
+        recording = Recording()
+        x = recording.asarray(np.array([1.5, 2.0, -0.5, 3.0]))
+        found.append(gradients(getattr(np, name)(x, **option), 1.0, [x])[0].tolist())
+    assert found[0] == found[1]
+
+
+HIDES: dict[str, Callable[[Any], Any]] = {
+    "float": lambda x: x / float(x.sum()),
+    "int": lambda x: x * int(x[0]),
+    "round": lambda x: x * round(x[0]),
+    "item": lambda x: x / x.sum().item(),
+    "tolist": lambda x: x * np.array(x.tolist()),
+    "math": lambda x: x * math.exp(x[0]),
+    "split": lambda x: x * np.concatenate(np.split(x, 2)),
+    "modf": lambda x: np.modf(x)[0] * x,
+    "complex": lambda x: np.fft.fft(x).real * x,
+    "fill": lambda x: x.fill(2.0) or x * 1,
+    "copyto": lambda x: x * _copied(x),
+    "add.at": lambda x: np.add.at(x, 0, 1.0) or x * 1,
+    "out": lambda x: np.exp(x, out=np.empty(4)) * x,
+}
+
+
+def _copied(x: Any) -> Any:
+    copy = np.empty(4)
+    np.copyto(copy, x)
+    return copy
+
+
+@pytest.mark.parametrize("name", HIDES)
+def test_where_numbers_go_out_of_sight_there_is_no_gradient(name: str) -> None:
+    """They would be taken for constants, and the gradient be another function's. Nothing was written either."""
+    recording = Recording()
+    recording.pure = True
+    given = np.array([1.5, 2.0, -0.5, 3.0])
+    with pytest.raises(Unrecordable):
+        HIDES[name](recording.asarray(given))
+    assert given.tolist() == [1.5, 2.0, -0.5, 3.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -54,22 +55,22 @@ def test_the_story_fits_a_screen(invoke: Invoke) -> None:
     assert len(lines) <= 40
     assert lines[0] == "synthetic images, seed 0: 4,000 to train on, 1,000 held out, mean square 0.1112"
     assert lines[1] == "784-256-10, SGD, learning rate 0.1, batches of 256, 16 steps (1 epoch), float32"
-    assert lines[3].split("  ") != []
-    assert lines[3].split() == ["sigma", "1", "sigma", "1", "sigma", "0.01", "sigma", "0.01"]
-    assert lines[4].split() == ["naive", "lse", "naive", "lse"]
-    assert lines[5].split() == ["step", *["loss", "|logit|"] * 4]
-    steps = [line.split() for line in lines[6:12]]
+    assert lines[3] == "mean loss and largest |logit| of the batch, by step"
+    assert lines[4].split() == ["sigma", "1", "sigma", "1", "sigma", "0.01", "sigma", "0.01"]
+    assert lines[5].split() == ["naive", "lse", "naive", "lse"]
+    assert lines[6].split() == ["step", *["loss", "|logit|"] * 4]
+    steps = [line.split() for line in lines[7:13]]
     assert [s[0] for s in steps] == ["0", "1", "2", "4", "8", "15"]
     assert steps[0][1] == steps[1][1] == steps[1][2] == "nan"
     assert [len(s) for s in steps] == [9, 9, 7, 7, 7, 7]
-    assert lines[13] == "inf or nan after each step, of 200,704 in W1, 256 in b1, 2,560 in W2, 10 in b2"
-    assert lines[14].split() == ["sigma", "loss", "step", "rows", "hit", "W1", "b1", "W2", "b2", "accuracy"]
-    assert re.fullmatch(r"1      naive     0   \d+/256  200,704  256  2,560  10         -", lines[15])
-    assert lines[16].split() == ["1", "256/256", "200,704", "256", "2,560", "10"]
-    for line, about in zip(lines[17:20], (["1", "lse"], ["0.01", "naive"], ["0.01", "lse"]), strict=True):
+    assert lines[14] == "inf or nan after each step, of 200,704 in W1, 256 in b1, 2,560 in W2, 10 in b2"
+    assert lines[15].split() == ["sigma", "loss", "step", "rows", "hit", "W1", "b1", "W2", "b2", "accuracy"]
+    assert re.fullmatch(r"1      naive     0   \d+/256  200,704  256  2,560  10         -", lines[16])
+    assert lines[17].split() == ["1", "256/256", "200,704", "256", "2,560", "10"]
+    for line, about in zip(lines[18:21], (["1", "lse"], ["0.01", "naive"], ["0.01", "lse"]), strict=True):
         assert line.split()[:-1] == [*about, "0-15", "0/256", "0", "0", "0", "0"]
         assert 15 < float(line.split()[-1].removesuffix("%")) < 95
-    said = " ".join(" ".join(lines[21:]).split()).split("- sigma ")
+    said = " ".join(" ".join(lines[22:]).split()).split("- sigma ")
     assert said[1].startswith(
         "1, naive, float32: the first inf is born at step 0 (epoch 0, batch 0), forward, in exp: it is exp("
     )
@@ -86,6 +87,12 @@ def test_the_story_fits_a_screen(invoke: Invoke) -> None:
         assert text.startswith(f"{about}, float32: nothing is inf or nan in 16 steps; the loss goes from ")
 
 
+@functools.cache
+def many() -> Any:
+    """24 trainings."""
+    return overflowscope.replay(loss="all", dtype=["float32", "float64"], sigma=[0.01, 1], steps=3, batch=16)
+
+
 @pytest.mark.parametrize("columns", ["40", "80", "120", "300"])
 def test_trainings_stand_beside_one_another_so_far_as_they_fit(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, columns: str
@@ -93,7 +100,7 @@ def test_trainings_stand_beside_one_another_so_far_as_they_fit(
     from overflowscope.report import Look
     from overflowscope.report._replay import table
 
-    found = overflowscope.replay(loss="all", dtype=["float32", "float64"], sigma=[0.01, 1], steps=3, batch=16)
+    found = many()
     lines = table(found, Look(int(columns))).splitlines()
     heads = [
         line.split()
@@ -101,17 +108,26 @@ def test_trainings_stand_beside_one_another_so_far_as_they_fit(
         if line.startswith("        ") and re.search("naive|lse|shifted|log1p|clipped", line)
     ]
     assert [name for line in heads for name in line] == [r.loss for r in found.runs]
-    widest = max(len(line) for line in lines[: lines.index("")] + lines[lines.index("") :] if "|logit|" in line)
-    assert widest <= int(columns)
+    assert max(len(line) for line in lines if "  |logit|" in line) <= int(columns)
     assert len(heads[0]) == max(len(line) for line in heads)
     assert len(heads[0]) >= (int(columns) - 6) // 22
     formats = [line.split() for line in lines if re.match(r" +float(32|64)", line)]
     assert [name for line in formats for name in line] == [r.dtype for r in found.runs]
     # Cells stand under their heads: every line of a block ends in a column's last character.
-    start = next(i for i, line in enumerate(lines) if "|logit|" in line)
+    start = next(i for i, line in enumerate(lines) if "  |logit|" in line)
     ends = {m.end() for m in re.finditer(r"loss|\|logit\|", lines[start])}
     for line in lines[start + 1 : start + 4]:
         assert {m.end() for m in re.finditer(r"\S+", line[4:])} <= {e - 4 for e in ends}
+
+
+@pytest.mark.parametrize("options", [(), ("--dtype=float16",), (f"--seed={2**64 - 1}", "--steps=1")])
+def test_a_narrow_terminal_breaks_no_line(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = invoke("replay", *QUICK, "--sigma=1", *options).out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert " 1 steps" not in " ".join(lines)
 
 
 def test_json_is_the_library_s_answer(answer: Callable[..., Any]) -> None:
@@ -227,7 +243,9 @@ def test_misuse(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, di
     assert "is not between 0 and" in refused("replay", "--seed=-1")
     assert "Got unexpected extra argument (mnist5k)" in refused("replay", "mnist5k")
     assert "--max-bytes goes with a file of images, and none was given" in refused("replay", "--max-bytes", "1MB")
-    assert "there is no such file" in refused("replay", "--data", "mnist")
+    assert refused("replay", "--data", "mnist") == "unknown data 'mnist'; did you mean mnist5k?"
+    assert refused("replay", "--data", "") == "unknown data ''; known: synthetic, mnist5k, a file or folder of images"
+    assert "there is no such file" in refused("replay", "--data", "no/mnist")
     assert "raise --max-bytes" in refused("replay", "--data", digits, "--max-bytes", "1kB")
 
 

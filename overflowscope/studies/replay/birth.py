@@ -12,7 +12,8 @@ from overflowscope.arithmetic import numbers
 from overflowscope.arithmetic.recording import RecordedArray, Step
 from overflowscope.formats import Floats, of
 from overflowscope.records.replay import FirstNonfinite, Reached
-from overflowscope.studies.explain import DIVISIONS, SELECTIONS, number
+from overflowscope.studies.digits import number
+from overflowscope.studies.explain import DIVISIONS, SELECTIONS
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", **dict.fromkeys(DIVISIONS, "/")}
 

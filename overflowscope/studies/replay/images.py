@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from overflowscope import formats
 from overflowscope.draws import draw_order
-from overflowscope.errors import InputError, printable
+from overflowscope.errors import InputError, printable, unknown
 from overflowscope.evaluate import to_array
 from overflowscope.formats import Format
 from overflowscope.reading import MAX_BYTES
@@ -85,6 +86,8 @@ def chosen_images(data: str, seed: int, max_bytes: int = MAX_BYTES) -> Images:
         return Images(data, pixels, labels, numbers[:DRAWN], numbers[DRAWN:])
     if data == MNIST5K:
         return split(data, _mnist5k(), seed)
+    if not os.path.exists(data) and re.fullmatch(r"\w*", data):
+        raise unknown("data", data, (*OWN, "a file or folder of images"))
     train, held_out = read_images(data, max_bytes=max_bytes)
     if held_out is None:
         return split(printable(data), train, seed)

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from overflowscope.catalogue import named
 from overflowscope.records.replay import FirstNonfinite, ReplayRun
-from overflowscope.studies.explain import number
+from overflowscope.studies.digits import number
 from overflowscope.studies.replay.network import PARAMETERS
 
 FORWARD = {"XW1", "HW2", "log", "loss"}

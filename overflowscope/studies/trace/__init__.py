@@ -193,6 +193,8 @@ def _tried(
         labels = operation.labels(request, subject, row)
         yield from catalogued.formulations(calculation, judge, subject.operation, labels, subject.formulation)
     elif (found := catalogued.resembled(calculation, taken, subject.arguments)) is not None:
+        # By the operation's own truth: the function's may be too wide, of log(p) with p all but 1.
+        judge = catalogued.truth_of(calculation, taken, *found)
         yield from catalogued.formulations(calculation, judge, *found, None)
     yield from remedies.of_scales(calculation, lambda c: _clean(request, c))
 

@@ -214,5 +214,5 @@ def _text(seen: Seen, event: Found, place: tuple[int, ...], count: int, no_harm:
         "invalid": ("become nan", "becomes nan"),
         "absorption": ("absorb an addend, which leaves no trace", "absorbs an addend, which leaves no trace"),
         "subnormal": ("lie below the normal range with few bits", "lies below the normal range with few bits"),
-    }[event.kind][0 if several else 1]
+    }[event.kind][0 if count > 1 else 1]
     return f"{share} {what}" + (", without harm to the result" if no_harm else "")

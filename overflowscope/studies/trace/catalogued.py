@@ -49,11 +49,18 @@ def _is(operation: Operation, x: Any, labels: Any, history: History) -> bool:
 
 
 def _apart(truth: Reference, history: History) -> tuple[Any, Any]:
-    """(where the operation has a true value, how far the exact result is from it, relatively); flat."""
-    exact = np.array([enclosures.approximately(e) for e in history.exact.ravel().tolist()])
+    """(where the operation has a true value, how far the exact result is from it, relatively); flat.
+
+    A true value within a wide enclosure of the exact result is not apart from it.
+    """
+    elements = history.exact.ravel().tolist()
+    exact = np.array([enclosures.approximately(e) for e in elements])
     wanted = ((truth.head + truth.tail) * np.exp2(np.clip(truth.exponent, -1100, 1100).astype(np.float64))).ravel()
     with np.errstate(all="ignore"):
         apart = np.where(exact == wanted, 0.0, np.abs(exact - wanted) / np.abs(wanted))
+    for i in np.flatnonzero(~(apart <= CLOSE)).tolist():
+        if enclosures.holds(elements[i], float(wanted[i])):
+            apart[i] = 0.0
     return (truth.state == int(State.DEFINED)).ravel(), np.where(np.isnan(apart), np.inf, apart)
 
 

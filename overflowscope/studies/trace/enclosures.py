@@ -61,6 +61,11 @@ def bounded(e: Element) -> bool:
     return not undefined(e) and not {finf, fninf} & {e[0], e[1]}
 
 
+def holds(e: Element, x: float) -> bool:
+    """Whether a finite number lies in a bounded enclosure."""
+    return bounded(e) and np.isfinite(x) and bool(mpf_cmp(e[0], from_float(x)) <= 0 <= mpf_cmp(e[1], from_float(x)))
+
+
 def same(a: Element, b: Element) -> bool:
     """Both known exactly, and equal; or the same enclosure of the same number."""
     return bool(a is b or (a[0] == b[0] and a[1] == b[1] and a[0] == a[1]))

@@ -110,7 +110,7 @@ def _enough(diagnosis: Diagnosis, remedies: Sequence[Remedy], departure: str | N
     clean = [r for r in remedies if r.clean]
     if clean:
         return [*apart, f"{clean[0].sentence} is enough"]
-    return [*apart, f"Nothing that was tried is enough: {', '.join(r.formula for r in remedies)}"]
+    return [*apart, f"None of the {len(remedies)} changes that were tried is enough"]
 
 
 def _beyond_format(diagnosis: Diagnosis) -> list[str]:

@@ -53,6 +53,11 @@ def shown(x):
 
 def asked(x):
     assert isinstance(x, np.ndarray)
+    assert type(x) is np.ndarray
+    assert type(x[0, 0]) is type(np.zeros(1, np.float32)[0])
+    assert isinstance(type(x), type)
+    assert int is int
+    assert type("Named", (), {}).__name__ == "Named"
     assert isinstance(x[0, 0], np.float32)
     assert isinstance(x[0, 0], np.floating)
     assert not isinstance(x, list | np.generic)
@@ -250,6 +255,22 @@ def halved(x):
 
 def products(x):
     return np.tensordot(x, x, axes=([1], [1])) + np.inner(x, x) + np.dot(x, x.T) + np.einsum("ij,kj->ik", x, x)
+
+
+def by_views(x):
+    y = x[:, :2].copy()
+    np.einsum("ii->i", y)[:] = 5
+    np.einsum("ij->ji", y)[0] += 1
+    return y
+
+
+def of_lists(x):
+    means = np.mean([x[0], x[1]], axis=0) + np.exp([x[0, 0], x[0, 1], 1.0, 2.0])
+    return means + np.maximum.reduce([x[0], x[1]]) + np.sum([v * 2 for v in x[0]]) + np.dot([1, 2, 3, 4], x[0])
+
+
+def in_windows(x):
+    return np.lib.stride_tricks.sliding_window_view(x[0], 2).sum(-1)
 
 
 def outer(x):
