@@ -236,3 +236,31 @@ def test_both_ways_to_a_failure_are_marked() -> None:
     found = overflowscope.trace([[100.0, 99.0]], function=function)
     assert [s.operation for s in found.steps if s.descendant] == ["exp", "add", "divide"]
     assert all(not e.harmless for s in found.steps for e in s.events if e.kind == "overflow")
+
+
+def test_a_failure_by_several_ways_to_several_numbers() -> None:
+    def function(x: Any) -> Any:
+        e = np.exp(x)
+        return np.stack([e[:, 0] - e[:, 0], e[:, 1] - e[:, 1], e[:, 2]])
+
+    found = overflowscope.trace([[100.0, 101.0, 1.0]], function=function)
+    assert found.birth is not None
+    assert (found.birth.operation, found.birth.index) == ("exp", (0, 0))
+    (event,) = found.steps[0].events
+    assert (event.kind, event.count, event.harmless) == ("overflow", 2, False)
+
+
+def test_a_sum_before_a_failure_is_not_blamed_for_rounding() -> None:
+    """1 + 3.3 is inexact, but no addend is too small to be seen in it."""
+    found = overflowscope.trace([[1.0, 3.3]], function=lambda x: np.exp(x.sum() * 30))
+    assert found.birth is not None
+    assert counts(found.steps[0]) == {}
+
+
+def test_what_loses_bits_is_named_and_the_step_before_it() -> None:
+    """log of a number that was rounded to near 1: the rounding is the add's, the loss the log's."""
+    found = overflowscope.trace([[1e-5, 2.0]], function=lambda x: np.log(1 + x))
+    assert found.birth is None
+    assert found.verdict.startswith("step 2, log: log(1.00001)")
+    assert "it magnifies the rounding of its operands" in found.verdict
+    assert "Writing log1p(y) for log(1 + y) is enough." in found.verdict

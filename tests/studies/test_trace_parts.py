@@ -21,6 +21,7 @@ from overflowscope.arithmetic.shadows import Shadows
 from overflowscope.formats import FORMATS
 from overflowscope.studies.trace import enclosures, feeds
 from overflowscope.studies.trace.history import history
+from overflowscope.studies.trace.remedies import Judge, fault
 from overflowscope.studies.trace.tape import Replay
 
 RANDOM = np.random.default_rng(0)
@@ -261,3 +262,119 @@ def test_what_fails_goes_before_what_loses_bits() -> None:
     assert found.traced.row == 0
     assert found.birth is None
     assert "bits of the result are lost" in found.verdict
+
+
+# Judging remedies
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([0.5, 0.25, 0.0], None),
+        ([0.5, math.nan, 0.0], "gives nan"),
+        ([math.inf, 0.25, 0.0], "gives inf"),
+        ([0.5, 0.0, 0.0], "gives a wrong 0"),
+        ([0.5, 0.25 + 2.0**-12, 0.0], "loses 13 of 24 bits"),
+        ([0.5, 0.25 + 2.0**-14, 0.0], None),
+        ([0.5, 0.25, 1e-45], None),
+        ([0.5, 0.25, 1e-30], "loses 24 of 24 bits"),
+        ([0.5, 0.25], "gives the shape (2,)"),
+    ],
+)
+def test_what_is_wrong_with_a_remedy(values: list[float], says: str | None) -> None:
+    fmt = FORMATS["float32"]
+    exact = np.empty(3, object)
+    exact[:] = [point(0.5), point(0.25), point(0.0)]
+    judge = Judge((3,), enclosures.truths(exact, fmt), fmt)
+    assert fault(np.array(values), judge) == says
+
+
+def test_what_has_no_truth_is_not_judged_and_what_is_not_enclosed_not_clean() -> None:
+    fmt = FORMATS["float32"]
+    exact = np.empty(2, object)
+    exact[:] = [UNDEFINED, point(1.0)]
+    assert fault(np.array([math.nan, 1.0]), Judge((2,), enclosures.truths(exact, fmt), fmt)) is None
+    exact[:] = [LINE, point(1.0)]
+    assert fault(np.array([0.5, 1.0]), Judge((2,), enclosures.truths(exact, fmt), fmt)) == (
+        "cannot be checked, for the exact result is not enclosed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("element", "wanted"),
+    [
+        (point(0.0), False),
+        (point(-1e-300), True),
+        (point(math.inf), True),
+        (UNDEFINED, False),
+        (LINE, False),
+        ((point(0.0)[0], point(1.0)[0], True, False), True),
+        ((point(0.0)[0], point(1.0)[0], False, False), False),
+        ((point(-1.0)[0], point(0.0)[0], False, True), True),
+        ((point(-1.0)[0], point(0.0)[0], False, False), False),
+        ((point(-1.0)[0], point(1.0)[0], True, True), False),
+    ],
+)
+def test_what_is_certainly_not_zero(element: Any, wanted: bool) -> None:
+    assert enclosures.nonzero(element) == wanted
+
+
+# What a function turns out to be
+
+
+def picked(x: Any, labels: Any) -> Any:
+    e = np.exp(x)
+    return -np.log((e / e.sum(axis=-1, keepdims=True))[np.arange(len(labels)), labels])
+
+
+def test_a_function_is_recognised_by_its_values() -> None:
+    labels = np.array([1, 0])
+    found = overflowscope.trace([[100.0, 3.0], [0.5, 0.25]], function=picked, arguments={"labels": labels})
+    by_name = {r.name: r for r in found.remedies}
+    assert by_name["log1p"].clean
+    assert by_name["log1p"].sentence.startswith("This is cross_entropy: the formulation log1p")
+    # Neither fragile ones, nor approximations, nor what only looks like a remedy.
+    assert not {"naive", "clipped", "fake_log1p", "lse_naive"} & by_name.keys()
+    other = overflowscope.trace([[100.0, 3.0], [0.5, 0.25]], function=lambda x: np.exp(x) / np.exp(x).sum() * 2)
+    assert "shifted" not in {r.name for r in other.remedies}
+
+
+def test_labels_go_with_their_rows() -> None:
+    arguments = {"labels": np.array([1, 0, 1])}
+    found = overflowscope.trace([[0.0, 1.0], [100.0, 3.0], [2.0, 1.0]], function=picked, arguments=arguments, row=1)
+    assert found.birth is not None
+    assert found.steps[-1].shape == (1,)
+    assert found.traced.row == 1
+
+
+def mixes(x: Any) -> Any:
+    e = np.exp(x - x.max())
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def test_a_row_that_does_not_stand_for_itself_is_not_traced_alone() -> None:
+    logits = np.zeros((300, 40), np.float32)
+    logits[7] = -200
+    found = overflowscope.trace(logits, function=mixes)
+    assert found.traced.row is None
+    assert any("the function mixes rows" in remark for remark in found.traced.remarks)
+    assert found.birth is not None
+    assert (found.birth.operation, found.birth.index) == ("exp", (7, 0))
+
+
+def by_numbers(x: Any, y: Any) -> Any:
+    total = 0.0
+    for i in range(len(x)):
+        total = total + np.exp(y[i, 1])
+    return total + x.sum()
+
+
+def test_a_single_number_is_named_by_where_it_came_from() -> None:
+    y = np.array([[0.0, 1.0], [0.0, 100.0]], np.float32)
+    found = overflowscope.trace([[0.0], [0.0]], function=by_numbers, arguments={"y": y})
+    assert "input 100.00, y[1, 1], is above 88.7228" in found.verdict
+
+
+def test_beyond_float64() -> None:
+    found = overflowscope.trace([[1000.0]], function=np.exp, dtype="float64")
+    assert found.verdict.endswith("The result itself, 1.97007e+434, is beyond float64: keep its logarithm.")

@@ -122,8 +122,10 @@ def _beyond_format(diagnosis: Diagnosis) -> list[str]:
     if largest is None or not enclosures.bounded(largest) or not size > history.fmt.largest:
         return []
     wider = next((f for f in FORMATS.values() if f.name in ("float32", "float64") and size <= f.largest), None)
-    text = f"The result itself, {digits(largest)}, is beyond {history.fmt.name}"
-    return [text + (f": {wider.name} holds it" if wider else ", and beyond float64: keep its logarithm")]
+    text = (
+        f"The result itself, {digits(largest)}, is beyond {(FORMATS['float64'] if wider is None else history.fmt).name}"
+    )
+    return [text + (f": {wider.name} holds it" if wider else ": keep its logarithm")]
 
 
 def _without_birth(diagnosis: Diagnosis, notes: Sequence[Note], enough: list[str], departed: bool) -> str:
