@@ -251,6 +251,21 @@ def test_whole_numbers_where_they_are_decided() -> None:
     assert X.sign(interval(0, 1, lo_open=True)) == whole(1)
 
 
+def test_sizes_know_which_end_they_miss() -> None:
+    """Of [-2, 1] the largest size is that of the lower end, and of [-1, 1] that of both."""
+    for lo, hi, lo_open, hi_open, missed in (
+        (-2, 1, True, False, True),
+        (-2, 1, False, True, False),
+        (-1, 2, True, False, False),
+        (-1, 2, False, True, True),
+        (-1, 1, True, False, False),
+        (-1, 1, True, True, True),
+    ):
+        size = X.absolute(interval(lo, hi, lo_open=lo_open, hi_open=hi_open))
+        assert ends(size) == (0, max(-lo, hi))
+        assert size[2:] == (False, missed)
+
+
 def test_the_middle_one() -> None:
     assert X.median([exactly(v) for v in (3, 1, 2)]) == whole(2)
     assert X.median([exactly(v) for v in (4, 1, 2, 3)]) == exactly(2.5)
