@@ -157,8 +157,8 @@ class StrictArray(NDArrayOperatorsMixin):  # type: ignore[misc, unused-ignore]
         return self.xp.rounded(np.float64(round_fraction(Fraction(NAMED.get(value, value)), self.xp.fmt)))
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> StrictArray:
-        """The numbers rounded to another format, in which the model goes on."""
-        return self.xp.model.on(of(np.dtype(dtype))).asarray(self)
+        """The numbers rounded to another format, in which the model goes on: always an array of its own."""
+        return self.xp.model.on(of(np.dtype(dtype))).rounded(self.numbers.copy())
 
     def __getitem__(self, index: Any) -> StrictArray:
         return StrictArray(self.numbers[index], self.xp)

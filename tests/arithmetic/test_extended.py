@@ -91,7 +91,7 @@ def moderate(e: Element) -> Element:
 
 
 @pytest.mark.parametrize("name", ONE_OPERAND)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(a=elements())
 def test_functions_hold_the_image(name: str, a: Element) -> None:
     a = moderate(a)
@@ -101,7 +101,7 @@ def test_functions_hold_the_image(name: str, a: Element) -> None:
 
 
 @pytest.mark.parametrize("name", TWO_OPERANDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(a=elements(), b=elements())
 def test_functions_of_two_hold_the_image(name: str, a: Element, b: Element) -> None:
     a, b = (moderate(a), moderate(b)) if name in ("logaddexp", "power") else (a, b)
@@ -113,7 +113,7 @@ def test_functions_of_two_hold_the_image(name: str, a: Element, b: Element) -> N
 
 
 @pytest.mark.parametrize("name", ONE_OPERAND)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(x=numbers())
 def test_functions_of_a_point_are_narrow(name: str, x: Fraction) -> None:
     e = moderate(exactly(x))

@@ -133,6 +133,15 @@ def test_every_spelling_is_the_same_arithmetic(function: Callable[..., Any], fmt
     assert same(function(xp.asarray(x)).numbers, wanted)
 
 
+def test_a_cast_is_an_array_of_its_own() -> None:
+    for name in ("float16", "float32", "float64"):
+        x = Strict(FORMATS["float32"]).asarray([1.0, 3.0])
+        y = x.astype(name)
+        y[0] = 5
+        assert x.numbers.tolist() == [1, 3]
+        assert y.numbers.tolist() == [5, 3]
+
+
 def test_plain_numbers_are_rounded_to_the_format() -> None:
     f16 = FORMATS["float16"]
     xp = Strict(f16)
