@@ -13,6 +13,7 @@ SAME = {
     "row_stack": "vstack",
     "permute_dims": "transpose",
     "pow": "power",
+    "atan": "arctan",
     "mod": "remainder",
     "round_": "round",
     "around": "round",

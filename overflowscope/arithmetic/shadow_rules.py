@@ -73,7 +73,7 @@ ELEMENTWISE = (
     *("negative", "absolute", "add", "subtract", "multiply", "divide", "reciprocal", "square", "sqrt", "cbrt", "power"),
     *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "logaddexp2", "maximum", "minimum", "fmax"),
     *("fmin", "hypot", "tanh", "sinh", "cosh", "expit", "sign", "floor", "ceil", "rint", "trunc", "floor_divide"),
-    *("remainder", "fmod"),
+    *("remainder", "fmod", "sin", "cos", "tan", "arctan", "erf"),
 )
 RULES: dict[str, Rule] = {
     **{name: _elementwise(name) for name in ELEMENTWISE},

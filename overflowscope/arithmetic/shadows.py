@@ -17,7 +17,7 @@ import numpy as np
 from overflowscope.arithmetic import shadow_rules as rules
 from overflowscope.arithmetic.elements import Elements, boxed, filled, lifted
 from overflowscope.arithmetic.extended import INFINITE, NEGATIVE_INFINITE, UNDEFINED, ZERO
-from overflowscope.arithmetic.extended_functions import Functions
+from overflowscope.arithmetic.extended_waves import Waves
 from overflowscope.arithmetic.intervals import LINE, IntervalArray
 
 __all__ = ["LINE", "UNDEFINED", "Elements", "Shadows"]
@@ -34,7 +34,7 @@ class Shadows:
     """
 
     def __init__(self, bits: int = 256, elements: int = MOST):
-        self.functions, self.elements = Functions(bits), elements
+        self.functions, self.elements = Waves(bits), elements
         self.unruled: list[str] = []
 
     def constant(self, value: str) -> Elements:

@@ -16,12 +16,13 @@ from test_intervals import arb, elements, ends, exactly, interval, members, numb
 
 from overflowscope.arithmetic.elements import point
 from overflowscope.arithmetic.extended import INFINITE, LINE, NEGATIVE_INFINITE, UNDEFINED, ZERO
-from overflowscope.arithmetic.extended_functions import Functions, whole
+from overflowscope.arithmetic.extended_functions import whole
+from overflowscope.arithmetic.extended_waves import Waves
 from overflowscope.arithmetic.intervals import Element
 
 flint = pytest.importorskip("flint")
 INF = math.inf
-X = Functions(128)
+X = Waves(128)
 FINE = 2000
 
 
@@ -42,6 +43,8 @@ def log_of_sum(a: Any, b: Any) -> Any:
 
 JUDGES: dict[str, Callable[..., Any]] = {
     **{n: lambda x, n=n: getattr(x, n)() for n in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sinh", "cosh")},
+    **{n: lambda x, n=n: getattr(x, n)() for n in ("sin", "cos", "tan", "erf")},
+    "arctan": lambda x: x.atan(),
     "exp2": lambda x: flint.arb(2) ** x,
     "log2": log(2),
     "log10": log(10),
@@ -135,6 +138,19 @@ def test_powers_of_points_are_narrow(x: Fraction, y: float) -> None:
         assert high - low <= abs(truth) * flint.arb(2) ** -110
 
 
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "arctan", "erf"])
+@pytest.mark.parametrize("bits", [64, 256])
+def test_waves_of_awkward_numbers(name: str, bits: int) -> None:
+    """Doubles next to multiples of half of pi, huge, tiny and in the tails, none of which comes out rational."""
+    near = [math.pi * k / 2 for k in (1, 2, 3, 11, 22, 355)] + [6381956970095103 * 2.0**797, 1e300, 1e-300, 30.0]
+    for x in [s * v for v in (*near, 5e-324, 1.0, 1e-20, 6.0) for s in (1, -1)]:
+        low, high = map(arb, getattr(Waves(bits), name)(point(x))[:2])
+        truth = judged(name, Fraction(x))
+        with flint.ctx.workprec(FINE):
+            assert low < truth < high, x
+            assert high - low < abs(truth) * flint.arb(2) ** (4 - bits), x
+
+
 # What has no value, and infinities
 
 SPECIAL = [INF, -INF, 0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, math.nan]
@@ -142,6 +158,7 @@ IEEE = (
     *("add", "subtract", "multiply", "divide", "maximum", "minimum", "fmax", "fmin", "power", "hypot", "logaddexp"),
     *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "tanh", "sinh", "cosh", "absolute", "negative"),
     *("square", "reciprocal", "cbrt", "sign", "floor", "ceil", "rint", "trunc"),
+    *("sin", "cos", "tan"),
 )
 
 
@@ -249,6 +266,21 @@ def test_whole_numbers_where_they_are_decided() -> None:
     assert X.floor_divide(exactly(-7), exactly(2)) == whole(-4)
     assert X.sign(interval(0, 1)) == LINE
     assert X.sign(interval(0, 1, lo_open=True)) == whole(1)
+
+
+def test_sizes_know_which_end_they_miss() -> None:
+    """Of [-2, 1] the largest size is that of the lower end, and of [-1, 1] that of both."""
+    for lo, hi, lo_open, hi_open, missed in (
+        (-2, 1, True, False, True),
+        (-2, 1, False, True, False),
+        (-1, 2, True, False, False),
+        (-1, 2, False, True, True),
+        (-1, 1, True, False, False),
+        (-1, 1, True, True, True),
+    ):
+        size = X.absolute(interval(lo, hi, lo_open=lo_open, hi_open=hi_open))
+        assert ends(size) == (0, max(-lo, hi))
+        assert size[2:] == (False, missed)
 
 
 def test_the_middle_one() -> None:

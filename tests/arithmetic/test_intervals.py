@@ -145,7 +145,8 @@ def test_exact_operations_are_narrow(name: str, a: Element, b: Element, bits: in
 )
 def test_operands_longer_than_the_precision_add_outward(man: int, tail: int, small: int, top: int, bits: int) -> None:
     """Beside a rounded number, where a far smaller operand decides which way the sum goes."""
-    large = Fraction((man >> 40 << 40) + tail)
+    beyond = man.bit_length() - bits
+    large = Fraction((man >> beyond << beyond) + tail)
     other = small * Fraction(2) ** (top - small.bit_length())
     for sign in (1, -1):
         lo, hi = ends(Arithmetic(bits).add(exactly(large), exactly(sign * other)))

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_intervals import exactly, interval, value
 
 from overflowscope.arithmetic import constant
+from overflowscope.arithmetic.decisions import equal, less
 from overflowscope.arithmetic.origins import CONSTANT, FLAT, SHIFT
+from overflowscope.arithmetic.proxy import recorded_numpy
 from overflowscope.arithmetic.recording import Note, Place, RecordedArray, Recording, Unrecordable
-from overflowscope.arithmetic.shadows import Shadows
+from overflowscope.arithmetic.shadows import LINE, Shadows
 from overflowscope.arithmetic.strict import Model
 from overflowscope.formats import FORMATS
 
@@ -158,6 +161,69 @@ def test_constants_of_formulations_are_exact_decimals() -> None:
     assert type(constant(light.asarray(np.zeros(1, np.float16)), "1e-12")) is np.float16
 
 
+def test_an_array_of_python_floats_rounds_them() -> None:
+    """Also where it is made: 1e-12 is 0 in float16."""
+
+    def function(x: Any) -> Any:
+        return np.array([1e-12, 0.5], dtype=np.float16) + np.full(2, 0.1, np.float16) + x
+
+    recording = full()
+    x = recording.asarray(np.zeros(2, np.float16))
+    with recorded_numpy(function, recording):
+        function(x)
+    casts = [s for s in recording.steps if s.operation == "astype"]
+    assert [s.result.tolist() for s in casts] == [[0, 0.5], float(np.float16(0.1))]
+    assert [value(s.exact.ravel()[0][0]) for s in casts] == [Fraction(1e-12), Fraction(0.1)]
+
+
+# Views and masks
+
+
+def exactly_known(array: RecordedArray) -> list[Fraction]:
+    assert all(e[0] == e[1] for e in array.exact.ravel())
+    return [Fraction(value(e[0])) for e in array.exact.ravel()]
+
+
+def test_exact_values_are_seen_through_views() -> None:
+    recording = full()
+    y = recording.asarray(np.arange(4, dtype=np.float32).reshape(2, 2)) + 1
+    np.einsum("ii->i", y)[:] = 7
+    np.einsum("ij->ji", y)[0] += 1
+    y.reshape(-1)[3:] *= 2
+    assert y.value.tolist() == [[8, 2], [4, 14]]
+    assert exactly_known(y) == [8, 2, 4, 14]
+
+
+def test_a_scalar_is_nobodys_view() -> None:
+    recording = full()
+    total = recording.asarray(float32(1, 2)).sum()
+    array = total.reshape(1)
+    array[0] = 5
+    assert total.origins >= 0
+    assert exactly_known(total) == [3]
+    assert exactly_known(array) == [5]
+
+
+def test_a_step_under_a_mask_keeps_the_other_numbers() -> None:
+    recording = full()
+    x = recording.asarray(float32(1, 2, 4))
+    out = x * 3
+    np.divide(x, 2, out=out, where=np.array([True, False, True]))
+    step = recording.steps[-1]
+    assert exactly_known(out) == [Fraction(1, 2), 6, 2]
+    assert [Fraction(value(e[0])) for e in step.exact] == [Fraction(1, 2), 6, 2]
+    assert [Fraction(value(e[0])) for e in step.local] == [Fraction(1, 2), 6, 2]
+    assert (out.origins >> SHIFT).tolist() == [1, 0, 1]
+
+
+def test_a_condition_may_be_recorded() -> None:
+    recording = full()
+    x = recording.asarray(float32(1, 0, 3))
+    chosen = np.where(x, x * 2, 5.0)
+    assert chosen.value.tolist() == [2, 5, 6]
+    assert exactly_known(chosen) == [2, 5, 6]
+
+
 # Decisions
 
 
@@ -220,6 +286,20 @@ def test_decisions_on_given_numbers_are_never_otherwise() -> None:
     assert np.isnan(x).tolist() == [False, True, False]
     assert (x.T[::-1] < 2).tolist() == [False, False, True]
     assert not recording.notes
+
+
+def test_enclosures_decide_only_what_they_must() -> None:
+    below, above = interval(1, 2), interval(2, 3)
+    assert less(below, above) is None
+    assert less(above, below) is False
+    assert less(interval(1, 2, hi_open=True), above) is True
+    assert less(below, interval(2, 3, lo_open=True)) is True
+    assert less(interval(1, 3), interval(2, 4)) is None
+    assert less(interval(2, 4), interval(1, 3)) is None
+    assert less(LINE, below) is None
+    assert equal(below, above) is None
+    assert equal(below, interval(3, 4)) is False
+    assert equal(exactly(2), exactly(2)) is True
 
 
 def test_control_flow_follows_the_computed_values() -> None:

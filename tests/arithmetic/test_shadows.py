@@ -210,10 +210,10 @@ def test_the_error_of_a_step_is_told_from_the_inherited() -> None:
 def test_a_function_without_a_rule_says_so() -> None:
     shadows = Shadows()
     recording = Recording(np, exact=shadows)
-    result = np.sin(recording.asarray(A)) + 1
-    assert shadows.unruled == ["sin"]
+    result = np.arccos(recording.asarray(A) / 1e5) + 1
+    assert shadows.unruled == ["arccos"]
     assert all(e == LINE for e in result.exact.ravel())
-    assert recording.steps[0].local[0, 0] == LINE
+    assert recording.steps[1].local[0, 0] == LINE
 
 
 def test_an_option_that_a_rule_does_not_know_is_no_rule() -> None:

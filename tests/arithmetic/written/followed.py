@@ -217,7 +217,12 @@ def chosen(x):
 
 
 def not_enclosed(x):
-    return np.sin(x) + np.arctan2(x, 2) * np.pi + np.heaviside(x, 0.5) + np.interp(x, [0.0, 1.0], [0.0, 5.0])
+    return np.arctan2(x, 2) * np.pi + np.heaviside(x, 0.5) + np.interp(x, [0.0, 1.0], [0.0, 5.0])
+
+
+def of_angles(x):
+    angles = x * 10000.0 ** (-np.arange(4) / 4)
+    return np.concatenate([np.sin(angles), np.cos(angles), np.arctan(x)], axis=-1)
 
 
 def by_places(x):
