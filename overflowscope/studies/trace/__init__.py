@@ -196,7 +196,8 @@ def _tried(
         # By the operation's own truth: the function's may be too wide, of log(p) with p all but 1.
         judge = catalogued.truth_of(calculation, taken, *found)
         yield from catalogued.formulations(calculation, judge, *found, None)
-    yield from remedies.of_scales(calculation, lambda c: _clean(request, c))
+    if len(taken.steps) <= remedies.SHORT:
+        yield from remedies.of_scales(calculation, lambda c: _clean(request, c))
 
 
 def _departure(

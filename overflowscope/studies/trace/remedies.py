@@ -18,8 +18,8 @@ from overflowscope.studies.trace.history import History
 Change = Callable[[Any, Any, Callable[[Any], Any]], Any]
 
 
-SMALL = 2**10
-"""Numbers that are traced anew, smaller, several times."""
+SMALL, SHORT = 2**10, 200
+"""Numbers that are traced anew, smaller, several times, and steps: more take long."""
 
 
 def _top(xp: Any, x: Any) -> Any:
