@@ -252,7 +252,7 @@ def test_a_failure_by_several_ways_to_several_numbers() -> None:
 
 def test_a_sum_before_a_failure_is_not_blamed_for_rounding() -> None:
     """1 + 3.3 is inexact, but no addend is too small to be seen in it."""
-    found = overflowscope.trace([[1.0, 3.3]], function=lambda x: np.exp(x.sum() * 30))
+    found = overflowscope.trace([[1.0, 3.3]], function=lambda x: np.exp(x.sum(axis=-1) * 30))
     assert found.birth is not None
     assert counts(found.steps[0]) == {}
 
