@@ -155,10 +155,6 @@ class Extended:
     def minimum(self, a: Element, b: Element) -> Element:
         return self.negative(self.maximum(self.negative(a), self.negative(b)))
 
-    def largest(self, terms: Sequence[Element]) -> Element:
-        """The maximum of at least one."""
-        return functools.reduce(self.maximum, terms)
-
     def total(self, terms: Sequence[Element]) -> Element:
         """The sum; of nothing 0."""
         if any(map(special, terms)) or _span(end for t in terms for end in t[:2]) > 2 * LONGEST:

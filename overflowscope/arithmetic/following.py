@@ -75,6 +75,8 @@ def computed(tape: Tape, call: Call, target: RecordedArray | None = None) -> Any
         call = replace(call, args=(np.not_equal(call.args[0], 0), *call.args[1:]))
     held, named = call.held()
     result = call.made()
+    if any(isinstance(r, np.ndarray | np.generic) and r.dtype.kind in "cO" for r in _parts(result)):
+        raise tape.escape(f"np.{call.name} gives numbers that are no floats", "leave complex numbers and objects out")
     if isinstance(result, tuple | list) and any(map(floating, result)):
         parts = [
             _step(tape, replace(call, name=f"{call.name}[{i}]"), held, named, part) if floating(part) else part
@@ -88,10 +90,12 @@ def computed(tape: Tape, call: Call, target: RecordedArray | None = None) -> Any
         # An array to write into may be given by its place.
         given = [a for a in recorded_among(call.args) if a.value is result and isinstance(result, np.ndarray)]
         return _step(tape, call, held, named, result, given[0] if target is None and given else target)
-    if isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "cO":
-        raise tape.escape(f"np.{call.name} gives numbers that are no floats", "leave complex numbers and objects out")
     decisions.note(tape, call.name, held, named, result)
     return result
+
+
+def _parts(result: Any) -> Any:
+    return result if isinstance(result, tuple | list) else (result,)
 
 
 def _untouched(tape: Tape, call: Call, held: Any, result: Any) -> None:

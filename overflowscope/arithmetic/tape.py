@@ -62,7 +62,7 @@ class Tape:
         """The refusal, with the line of the person's code."""
         place = self.here
         called = re.search(r"math\.(\w+)\(", place.text) if place is not None and "out of sight" in what else None
-        if called is not None:
+        if place is not None and called is not None and not re.search(r"\b(float|int|complex)\(", place.text):
             name = REPLACING.get(called[1], called[1])
             what, hint = f"the code takes a number out of sight (math.{called[1]})", f"write np.{name}"
         error = Unrecordable(what, hint=hint, place=place)

@@ -108,6 +108,11 @@ def test_a_function_of_math_is_named_with_its_remedy() -> None:
     assert refusal.value.place.text.startswith("return np.array([math.exp(v) for v in values])")
 
 
+def test_a_float_beside_math_is_a_float() -> None:
+    with pytest.raises(Unrecordable, match=r"\(float\(\)\)"):
+        record(refused.by_float_beside_math, X)
+
+
 def test_numpy_is_put_back_after_an_error() -> None:
     def failing(x: Any) -> Any:
         assert np.zeros(1) is not None

@@ -108,6 +108,16 @@ def complex_numbers(x):
     return np.sqrt(x + 0j)  # here
 
 
+def by_eigenvalues(x):
+    turn = np.zeros((2, 2), np.float32)
+    turn[0, 1], turn[1, 0] = -x[0, 0], x[0, 0]
+    return np.linalg.eig(turn)[0]  # here
+
+
+def by_float_beside_math(x):
+    return x * float(x[0, 0]) / math.sqrt(2)  # here
+
+
 def by_fourier(x):
     return np.fft.fft(x)  # here
 
