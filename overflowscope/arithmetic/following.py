@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope import formats
-from overflowscope.arithmetic import decisions, numbers
+from overflowscope.arithmetic import numbers
 from overflowscope.arithmetic.names import CALLING, DATA, DATA_NAMES, FILLING, MAKES, MOVES, WRITES
 from overflowscope.arithmetic.origins import CONSTANT, Origins, alike, laid_out, memory, of_step, shared
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain, recorded_among, replaced
@@ -90,6 +90,8 @@ def computed(tape: Tape, call: Call, target: RecordedArray | None = None) -> Any
         # An array to write into may be given by its place.
         given = [a for a in recorded_among(call.args) if a.value is result and isinstance(result, np.ndarray)]
         return _step(tape, call, held, named, result, given[0] if target is None and given else target)
+    from overflowscope.arithmetic import decisions
+
     decisions.note(tape, call.name, held, named, result)
     return result
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from overflowscope.arithmetic import NAMED, constant, decisions, numbers
+from overflowscope.arithmetic import NAMED, constant, numbers
 from overflowscope.arithmetic.following import Call, computed, floating, follow, hidden, moved, written
 from overflowscope.arithmetic.names import MOVES, WRITES, canonical, named
 from overflowscope.arithmetic.origins import duplicate, laid_out, memory, of_input, of_step
 from overflowscope.arithmetic.places import Place, Unrecordable
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain
-from overflowscope.arithmetic.shadows import Shadows
 from overflowscope.arithmetic.steps import Note, Step
 from overflowscope.arithmetic.tape import Tape
+
+if TYPE_CHECKING:
+    from overflowscope.arithmetic.shadows import Shadows
 
 __all__ = ["Note", "Place", "RecordedArray", "Recording", "Step", "Unrecordable", "plain"]
 
@@ -117,7 +119,11 @@ class Recording(Tape):
 
     def truth(self, array: RecordedArray) -> bool:
         """bool() of an array of one number."""
-        return bool(array.value) if self.shadows is None else decisions.truth(self, array)
+        if self.shadows is None:
+            return bool(array.value)
+        from overflowscope.arithmetic import decisions
+
+        return decisions.truth(self, array)
 
 
 def _assign(array: Any, index: Any, value: Any) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from overflowscope.arithmetic import numbers
-from overflowscope.arithmetic.elements import Elements, lifted
 from overflowscope.arithmetic.names import REPLACING
 from overflowscope.arithmetic.origins import FLAT, SHIFT, Origins, memory
 from overflowscope.arithmetic.places import Place, Unrecordable, here
 from overflowscope.arithmetic.recorded_array import RecordedArray, plain, recorded_among, replaced
-from overflowscope.arithmetic.shadows import Shadows, by_negative_zeros
 from overflowscope.arithmetic.steps import Note, Step
+
+if TYPE_CHECKING:
+    from overflowscope.arithmetic.elements import Elements
+    from overflowscope.arithmetic.shadows import Shadows
 
 OPTIONS = {"out", "dtype", "casting", "order", "subok", "signature"}
 """Arguments by name that change no number's exact value."""
@@ -132,6 +134,8 @@ class Tape:
         exact = replaced(args, lambda a: found[id(a)])
         made = self.shadows.enclosed(name, exact, replaced(options, lambda a: found[id(a)]), shape)
         if name == "divide" and len(args) == 2:
+            from overflowscope.arithmetic.shadows import by_negative_zeros
+
             made = by_negative_zeros(made, exact[1], numbers(plain(args[1])))
         if mask is None:
             return made
@@ -147,6 +151,14 @@ def written_before(kwargs: Mapping[str, Any]) -> RecordedArray | None:
     """The array given as out=, whose numbers stay where a ufunc does not compute."""
     out = kwargs.get("out")
     return out[0] if isinstance(out, tuple) else out
+
+
+def lifted(values: Any) -> Elements:
+    """elements.lifted, loaded where exact values are kept: it would cost every start its time."""
+    from overflowscope.arithmetic import elements
+
+    found: Elements = elements.lifted(values)
+    return found
 
 
 def _itself(array: RecordedArray) -> Elements:

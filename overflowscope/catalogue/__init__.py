@@ -15,12 +15,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from overflowscope.arithmetic.derived import Derived
 from overflowscope.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from overflowscope.arithmetic.derived import Derived
 
 
 class Sizes(NamedTuple):
@@ -130,6 +132,8 @@ class Operation:
 
     def derived(self, function: Callable[..., Any]) -> Derived:
         """The gradient that autograd gets from a function that computes the operation as a formulation does."""
+        from overflowscope.arithmetic.derived import Derived
+
         return Derived(function, self.takes_labels, self.per_class)
 
     def named(self, name: str) -> Formulation:
