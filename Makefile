@@ -18,6 +18,7 @@ fix:
 
 bench:
 	$(PYTHON) benchmarks/startup.py
+	$(PYTHON) benchmarks/stories.py
 	$(PYTHON) benchmarks/reference.py
 	$(PYTHON) benchmarks/throughput.py
 	$(PYTHON) benchmarks/memory.py
