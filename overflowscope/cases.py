@@ -12,10 +12,10 @@ from overflowscope import catalogue, formats
 from overflowscope.arithmetic.strict import Model
 from overflowscope.arithmetic.sums import ORDERS
 from overflowscope.catalogue import Operation
-from overflowscope.errors import InputError, printable, unknown
+from overflowscope.errors import InputError, unknown
 from overflowscope.formats import Format
-from overflowscope.implementations import checked
-from overflowscope.records import subject
+from overflowscope.implementations import Implementation, Offer
+from overflowscope.records import contestant, subject
 
 OPERATIONS = ("softmax", "cross_entropy")
 FORMULATIONS = ("naive", "shifted", "lse")
@@ -26,16 +26,25 @@ QUANTITIES = ("value", "gradient", "both")
 
 @dataclass(frozen=True)
 class Contender:
-    """One implementation of one operation: ``run`` takes (xp, logits) or (xp, logits, labels)."""
+    """One implementation of one operation: ``run`` takes (xp, logits) or (xp, logits, labels).
+
+    ``gradient`` and ``version`` are as Implementation has them. ``own`` are our formulations in NumPy.
+    """
 
     operation: Operation
     formulation: str | None
     implementation: str
     run: Callable[..., Any]
+    gradient: Callable[..., Any] | None = None
+    version: str | None = None
 
     @property
     def name(self) -> str:
-        return self.formulation or self.implementation
+        return contestant(self.formulation, self.implementation)
+
+    @property
+    def own(self) -> bool:
+        return self.implementation == "numpy"
 
     @property
     def subject(self) -> str:
@@ -46,9 +55,9 @@ class Contender:
 def contenders(
     operations: str | Sequence[str] | None,
     formulations: str | Sequence[str] | None,
-    implementations: Sequence[tuple[str, Callable[..., Any]]],
+    offers: Sequence[Offer],
 ) -> list[Contender]:
-    """The contenders asked for, operation by operation; a person's functions stand last in theirs.
+    """The contenders asked for, operation by operation; what is not ours stands last in each.
 
     Both may hold "all". A name that one of the operations has need not exist in the others, but an
     operation left without any is an error where operations were named. Raises InputError for unknown names.
@@ -63,16 +72,27 @@ def contenders(
     found = []
     for op in chosen:
         names = [n for n in wanted if n in op.formulations]
-        if not names and operations and not implementations:
+        if not names and operations and not offers:
             raise unknown(f"formulation of {op.name}", wanted[0], op.formulations)
-        found += [Contender(op, n, "numpy", op.formulations[n].function) for n in names]
-    if implementations and operations and len(chosen) > 1:
-        raise InputError("--impl goes with one --op, and several were named", hint="run once for each")
-    implementations = [(printable(spec), function) for spec, function in implementations]
+        found += [_formulated(op, n) for n in names]
+        found += [_offered(op, i) for offer in offers if not offer.single for i in offer.implementations(op)]
+    singles = [offer for offer in offers if offer.single]
+    if singles and operations and len(chosen) > 1:
+        raise InputError(
+            f"{singles[0].name} is of one operation, and several were named", hint="run once for each --op"
+        )
     target = chosen[0] if operations else catalogue.named("softmax")
-    extra = [Contender(target, None, spec, checked(spec, function, target)) for spec, function in implementations]
+    extra = [_offered(target, i) for offer in singles for i in offer.implementations(target)]
     at = max((i + 1 for i, c in enumerate(found) if c.operation is target), default=0)
     return found[:at] + extra + found[at:]
+
+
+def _formulated(operation: Operation, name: str) -> Contender:
+    return Contender(operation, name, "numpy", operation.formulations[name].function, version=np.__version__)
+
+
+def _offered(operation: Operation, given: Implementation) -> Contender:
+    return Contender(operation, given.formulation, given.name, given.run, given.gradient, given.version)
 
 
 def of_quantity(contenders: Sequence[Contender], quantity: str) -> list[Contender]:
@@ -90,7 +110,7 @@ def of_quantity(contenders: Sequence[Contender], quantity: str) -> list[Contende
 
 def _differentiated(contender: Contender) -> Contender:
     operation = catalogue.differentiated(contender.operation.name)
-    return replace(contender, operation=operation, run=contender.operation.derived(contender.run))
+    return replace(contender, operation=operation, run=contender.gradient or contender.operation.derived(contender.run))
 
 
 def chosen_operations(operations: str | Sequence[str]) -> list[Operation]:
@@ -100,9 +120,9 @@ def chosen_operations(operations: str | Sequence[str]) -> list[Operation]:
 
 def unseen(contenders: Sequence[Contender]) -> list[Contender]:
     """The formulations of their one operation that were not asked for: run along, to be recommended if they do well."""
-    operation, asked = contenders[0].operation, {c.formulation for c in contenders}
+    operation, asked = contenders[0].operation, {c.formulation for c in contenders if c.own}
     others = (f for f in operation.formulations.values() if f.name not in asked and not f.approximation and not f.trap)
-    return [Contender(operation, f.name, "numpy", f.function) for f in others]
+    return [_formulated(operation, f.name) for f in others]
 
 
 def _names(names: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -30,6 +30,15 @@ def _made(what: str, source: str | None, where: str | None, hint: str | None) ->
     return InputError(what, source=source, where=where, hint=hint)
 
 
+class Unmeasured(InputError):
+    """Something cannot be had of one implementation: a row of the answer says so, and the rest is measured.
+
+    ``status`` is that row's.
+    """
+
+    status = "unsupported"
+
+
 def printable(text: str) -> str:
     """The text with all escaped that is not there to be seen: control characters, directions, lone surrogates."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

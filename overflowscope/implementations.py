@@ -1,4 +1,4 @@
-"""A person's own function as an implementation: found by its name, called plainly, its result looked at."""
+"""What is measured beside the formulations; and a person's own function: found by its name, its result looked at."""
 
 from __future__ import annotations
 
@@ -8,18 +8,66 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from overflowscope.arithmetic.recording import RecordedArray
 from overflowscope.arithmetic.strict import StrictArray
 from overflowscope.catalogue import Operation
-from overflowscope.errors import InputError, unknown
+from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import FORMATS
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """Somebody's implementation of one operation, known as ``name``, or ``formulation``, one of ours, on its arrays.
+
+    ``run`` takes (xp, logits) or (xp, logits, labels), arrays of NumPy in a format (ml_dtypes' too), and gives one of
+    the operation's shape; ``gradient`` takes what the differentiated operation does and gives an array of the logits'
+    shape; where it is None the gradient is derived from the steps of ``run``. Both raise Unmeasured for what cannot
+    be had, and InputError where they fail. ``version`` is that of the library that computes.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    gradient: Callable[..., Any] | None = None
+    version: str | None = None
+    formulation: str | None = None
+
+
+class Offer(Protocol):
+    """What a name given for an implementation stands for.
+
+    ``single``: it is of the one operation that was named; else it says itself which operations it has.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def single(self) -> bool: ...
+
+    def implementations(self, operation: Operation) -> list[Implementation]:
+        """Those it has of an operation; none where it has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Own:
+    """A person's function f(logits) or f(logits, labels), known as ``name``."""
+
+    name: str
+    function: Callable[..., Any]
+    single: bool = True
+
+    def implementations(self, operation: Operation) -> list[Implementation]:
+        """The function, whatever the operation."""
+        return [Implementation(printable(self.name), checked(printable(self.name), self.function, operation))]
 
 
 def load(spec: str) -> Callable[..., Any]:

@@ -35,6 +35,7 @@ class Label:
     operation: str
     formulation: str | None
     implementation: str
+    version: str | None
     fmt: Format
     compute: Format
     scale: float | None
@@ -45,8 +46,8 @@ class Label:
     quantity: str = "value"
 
 
-def summarise(label: Label, tally: Tally, returned: str, refused: str = "") -> Measurement:
-    """The measurement that a tally is, without its explanation but for why it was refused."""
+def summarise(label: Label, tally: Tally, returned: str, unmeasured: tuple[str, str] | None = None) -> Measurement:
+    """The measurement that a tally is, without its explanation but for why it was not made: (status, why)."""
     outcome = dict(zip(Outcome, tally.outcomes, strict=True))
     measured = tally.ulps.count + tally.ulps.infinite
     share = tally.correct / measured if measured else None
@@ -56,13 +57,14 @@ def summarise(label: Label, tally: Tally, returned: str, refused: str = "") -> M
         operation=label.operation,
         formulation=label.formulation,
         implementation=label.implementation,
+        version=label.version,
         dtype=label.fmt.name,
         arithmetic="native" if model is None else "strict",
         compute=label.compute.name,
         sum_order="native" if model is None else model.order,
         accumulator="native" if model is None else (model.accumulator or label.compute).name,
         quantity=label.quantity,
-        status="refused" if refused else "ok",
+        status=unmeasured[0] if unmeasured else "ok",
         scale=label.scale,
         rows=tally.rows,
         elements=tally.elements,
@@ -96,7 +98,7 @@ def summarise(label: Label, tally: Tally, returned: str, refused: str = "") -> M
         ),
         failures=failures(tally),
         returned=returned,
-        explanation=f"refused: {refused}" if refused else None,
+        explanation=": ".join(unmeasured) if unmeasured else None,
         undefined_row=None if tally.undefined.min == math.inf else int(tally.undefined.min),
     )
 

@@ -19,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overflowscope.arithmetic import constant, held
-from overflowscope.errors import InputError
+from overflowscope.errors import Unmeasured
 
 Rule = Callable[..., Any]
 
 
-class NoGradient(InputError):
+class NoGradient(Unmeasured):
     """The steps of a calculation cannot be differentiated: something in them has no rule, or cannot be seen."""
+
+    status = "refused"
 
 
 LN10 = "2.302585092994045684017991454684364207601101488628772976033327900967572609677352480235997205089598298"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,6 +89,13 @@ class Gradient(NamedTuple):
     limit: Callable[..., Any]
 
 
+class Counterpart(NamedTuple):
+    """Under which name a library offers an operation; ``at_label``: the operation is minus its entry there."""
+
+    name: str
+    at_label: bool = False
+
+
 @dataclass(frozen=True)
 class Operation:
     """An operation on rows of logits. ``per_class``: its result has the shape (rows, classes), else (rows,).
@@ -96,7 +103,8 @@ class Operation:
     ``meaning`` and ``identity`` take (xp, logits) or, with ``takes_labels``, (xp, logits, labels), labels being
     integers of shape (rows,). ``limit`` takes rows (float64) that hold nan, +inf, or nothing but -inf, and gives
     their limits as float64, nan where there is none. ``probabilities``: rows of the result sum to 1. ``quantity`` is
-    "gradient" for the gradient of the operation of that name, which ``differentiated`` gives.
+    "gradient" for the gradient of the operation of that name, which ``differentiated`` gives. ``counterparts`` says
+    under which name which library offers it.
     """
 
     name: str
@@ -109,6 +117,7 @@ class Operation:
     probabilities: bool = False
     gradient: Gradient | None = None
     quantity: str = "value"
+    counterparts: Mapping[str, Counterpart] = field(default_factory=dict)
     formulations: dict[str, Formulation] = field(default_factory=dict)
 
     def formulation(self, **about: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

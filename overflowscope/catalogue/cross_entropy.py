@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Bound, Gradient, Operation, softmax
+from overflowscope.catalogue import Bound, Counterpart, Gradient, Operation, softmax
 from overflowscope.catalogue._rows import at_label, beside_label, label_mask, one_hot_limit, without_maximum
 
 
@@ -56,6 +56,12 @@ OPERATION = Operation(
     limit,
     takes_labels=True,
     gradient=Gradient("softmax_j - [j = label], per row", gradient_meaning, gradient_identity, gradient_limit),
+    counterparts={
+        "scipy": Counterpart("scipy.special.log_softmax", at_label=True),
+        "torch": Counterpart("torch.nn.CrossEntropyLoss"),
+        "jax": Counterpart("jax.nn.log_softmax", at_label=True),
+        "onnxruntime": Counterpart("SoftmaxCrossEntropyLoss"),
+    },
 )
 
 

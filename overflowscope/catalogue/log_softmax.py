@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from overflowscope.catalogue import Gradient, Operation, cross_entropy, softmax
+from overflowscope.catalogue import Counterpart, Gradient, Operation, cross_entropy, softmax
 from overflowscope.catalogue._rows import one_hot_limit, without_maximum
 
 
@@ -55,6 +55,12 @@ OPERATION = Operation(
         gradient_identity,
         gradient_limit,
     ),
+    counterparts={
+        "scipy": Counterpart("scipy.special.log_softmax"),
+        "torch": Counterpart("torch.nn.functional.log_softmax"),
+        "jax": Counterpart("jax.nn.log_softmax"),
+        "onnxruntime": Counterpart("LogSoftmax"),
+    },
 )
 
 

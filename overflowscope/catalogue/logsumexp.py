@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Bound, Gradient, Operation, softmax
+from overflowscope.catalogue import Bound, Counterpart, Gradient, Operation, softmax
 from overflowscope.catalogue._rows import one_hot_limit, without_maximum
 
 
@@ -37,6 +37,12 @@ OPERATION = Operation(
     identity,
     limit,
     gradient=Gradient("softmax_j, per row", softmax.meaning, softmax.identity, one_hot_limit),
+    counterparts={
+        "scipy": Counterpart("scipy.special.logsumexp"),
+        "torch": Counterpart("torch.logsumexp"),
+        "jax": Counterpart("jax.scipy.special.logsumexp"),
+        "onnxruntime": Counterpart("ReduceLogSumExp"),
+    },
 )
 
 

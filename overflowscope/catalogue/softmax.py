@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from overflowscope.arithmetic import constant
-from overflowscope.catalogue import Bound, Gradient, Operation
+from overflowscope.catalogue import Bound, Counterpart, Gradient, Operation
 from overflowscope.catalogue._rows import beside_label, label_mask, one_hot_limit, without_maximum
 
 
@@ -52,6 +52,12 @@ OPERATION = Operation(
         gradient_identity,
         gradient_limit,
     ),
+    counterparts={
+        "scipy": Counterpart("scipy.special.softmax"),
+        "torch": Counterpart("torch.nn.functional.softmax"),
+        "jax": Counterpart("jax.nn.softmax"),
+        "onnxruntime": Counterpart("Softmax"),
+    },
 )
 
 

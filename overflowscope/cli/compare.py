@@ -42,8 +42,9 @@ MANY = 10**6
     "--impl",
     "implementations",
     multiple=True,
-    metavar="FILE.py:FUNCTION",
-    help="Your own f(logits) or f(logits, labels), for the one --op named (softmax unless said). This runs your code.",
+    metavar="NAME",
+    help="A library (scipy, torch, ...), or FILE.py:FUNCTION: your own f(logits) or f(logits, labels), for the one "
+    "--op named (softmax unless said). This runs your code.",
 )
 @click.option(
     "--quantity",
@@ -112,12 +113,12 @@ def command(form: str | None, as_json: bool, output: str | None, color: str, deb
 
 
 def _request(asked: dict[str, Any]) -> Request:
-    from overflowscope import cases, implementations
+    from overflowscope import cases, libraries
     from overflowscope.studies.compare import Request
 
     compute = asked["compute"]
-    own = [(spec, implementations.load(spec)) for spec in asked["implementations"]]
-    contenders = cases.contenders(asked["operations"], asked["formulations"], own)
+    offers = [libraries.offered(spec) for spec in asked["implementations"]]
+    contenders = cases.contenders(asked["operations"], asked["formulations"], offers)
     fmts = cases.chosen_formats(asked["dtypes"])
     wider = None if compute is None else cases.chosen_formats([compute])[0]
     request = Request(
@@ -132,7 +133,7 @@ def _request(asked: dict[str, Any]) -> Request:
         model=cases.chosen_model(asked["arithmetic"], asked["sum_order"], asked["accumulator"]),
         reference=asked["reference"],
     )
-    return replace(request, jobs=asked["jobs"] or _jobs(request, bool(own)))
+    return replace(request, jobs=asked["jobs"] or _jobs(request, bool(offers)))
 
 
 def _jobs(request: Request, own_code: bool) -> int:

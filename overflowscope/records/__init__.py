@@ -165,13 +165,16 @@ class Decided:
 class Measurement:
     """One formulation or implementation of one operation in one format at one scale, measured.
 
-    ``quantity`` is "value", or "gradient": what autograd gets from it, against the exact gradient. ``status`` is "ok",
-    or "refused" where no gradient can be had of a function: nothing is measured then, and ``explanation`` says why.
+    ``implementation`` is "numpy" for our formulations, else the name of a library or of a function; ``version`` is that
+    of the library that computed. ``quantity`` is "value", or "gradient": what autograd gets from it, against the exact
+    gradient. ``status`` is "ok"; "refused" where no gradient can be had of a function; "unsupported" for what a library
+    does not have: nothing is measured then, and ``explanation`` says why.
     """
 
     operation: str
     formulation: str | None
     implementation: str
+    version: str | None
     dtype: str
     arithmetic: str
     compute: str
@@ -202,7 +205,7 @@ class Measurement:
     @property
     def name(self) -> str:
         """The formulation's name, or the implementation's where it is not one of ours."""
-        return self.formulation or self.implementation
+        return contestant(self.formulation, self.implementation)
 
     @property
     def subject(self) -> str:
@@ -303,6 +306,13 @@ class Exact:
         plain = strict(self)
         assert isinstance(plain, dict)
         return plain
+
+
+def contestant(formulation: str | None, implementation: str) -> str:
+    """What was measured, in a word: shifted, scipy, torch-arithmetic:shifted."""
+    if formulation is None or implementation == "numpy":
+        return formulation or implementation
+    return f"{implementation}:{formulation}"
 
 
 def subject(operation: str, quantity: str) -> str:

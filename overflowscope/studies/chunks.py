@@ -20,10 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from overflowscope import sources
-from overflowscope.arithmetic.adjoint_rules import NoGradient
 from overflowscope.arithmetic.strict import Model
 from overflowscope.cases import Contender
-from overflowscope.errors import InputError
+from overflowscope.errors import InputError, Unmeasured
 from overflowscope.evaluate import evaluate
 from overflowscope.formats import Format
 from overflowscope.measure import measure
@@ -76,15 +75,15 @@ class Chunk(NamedTuple):
 class Part(NamedTuple):
     """What a contender did on some rows: its tally, and the dtype that it returned ("" where there was no row).
 
-    ``refused`` says why there is no gradient to measure, where there is none.
+    ``unmeasured`` is None, or (status, why) where there was nothing to measure.
     """
 
     tally: Tally
     returned: str
-    refused: str = ""
+    unmeasured: tuple[str, str] | None = None
 
     def __add__(self, other: Part) -> Part:  # type: ignore[override]
-        return Part(self.tally + other.tally, other.returned or self.returned, self.refused or other.refused)
+        return Part(self.tally + other.tally, other.returned or self.returned, self.unmeasured or other.unmeasured)
 
 
 Parts = list[tuple[Block, list[Part]]]
@@ -120,8 +119,8 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
     for contender in contenders:
         try:
             result = evaluate(operation, contender.run, rows.logits, rows.labels, fmt, job.compute, job.model)
-        except NoGradient as error:
-            parts.append(Part(Tally(rows=len(rows.logits)), "", str(error)))
+        except Unmeasured as error:
+            parts.append(Part(Tally(rows=len(rows.logits)), "", (error.status, str(error))))
             continue
         tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
         parts.append(Part(tally, result.dtype))

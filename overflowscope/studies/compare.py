@@ -18,7 +18,9 @@ from overflowscope.environment import environment
 from overflowscope.errors import InputError, unknown
 from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
+from overflowscope.implementations import Offer, Own
 from overflowscope.inputs import of_arrays
+from overflowscope.libraries import offered
 from overflowscope.records import FirstFailure, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
 from overflowscope.rows import check_numbers
@@ -35,7 +37,8 @@ SCHEMA = "overflowscope.compare/1"
 class Request:
     """A comparison to make: every contender in every format at every scale, on one source of logits.
 
-    Without a ``model`` the arithmetic is NumPy's own, with one it is strict.
+    Without a ``model`` the arithmetic is NumPy's own, with one it is strict. Where nothing is to ``explain``, no
+    explanation is looked for, nor what could be recommended.
     """
 
     source: Source
@@ -49,6 +52,7 @@ class Request:
     reference: str = "auto"
     jobs: int = 1
     model: Model | None = None
+    explain: bool = True
 
     @property
     def elements(self) -> int:
@@ -63,7 +67,7 @@ def compare(
     *,
     operations: str | Sequence[str] | None = None,
     formulations: str | Sequence[str] | None = None,
-    implementations: Sequence[Callable[..., Any]] = (),
+    implementations: Sequence[Callable[..., Any] | str] = (),
     dtypes: str | Sequence[str] | None = None,
     quantity: str = "value",
     compute: str | None = None,
@@ -83,19 +87,19 @@ def compare(
     ``scale``, moved by ``shift`` in float64, and rounded to each of ``dtypes`` (float16, float32, float64 unless
     named). ``labels`` are integers of shape (...), drawn from ``seed`` where absent; rows labelled ``ignore_index`` are
     left out of cross_entropy. ``operations``, ``formulations`` name what to run (``overflowscope list``);
-    ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named
-    (softmax unless said). ``quantity`` "gradient" measures the gradients that autograd gets of them, with respect to
-    the logits (of the label's entry, where the operation has one for each class); "both" measures both. ``compute``
-    names a wider format to compute in. ``arithmetic`` "strict" rounds every step
-    to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential unless
-    said) in the format ``accumulator`` (the working one unless said). ``reference`` is "auto", or "mpmath" for
+    ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named (softmax
+    unless said), or the names of libraries ("scipy", "torch"). ``quantity`` "gradient" measures the gradients that
+    autograd gets of them, with respect to the logits (of the label's entry, where the operation has one for each
+    class); "both" measures both. ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every
+    step to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential
+    unless said) in the format ``accumulator`` (the working one unless said). ``reference`` is "auto", or "mpmath" for
     intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
     of the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
     given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
-    contenders = cases.contenders(operations, formulations, [(_spec(f), f) for f in implementations])
+    contenders = cases.contenders(operations, formulations, [_offered(i) for i in implementations])
     return run(
         Request(
             source=sources.given(given, seed),
@@ -113,8 +117,10 @@ def compare(
     )
 
 
-def _spec(function: Callable[..., Any]) -> str:
-    return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
+def _offered(given: Callable[..., Any] | str) -> Offer:
+    if isinstance(given, str):
+        return offered(given)
+    return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
 
 
 def run(request: Request, advance: Advance = lambda elements: None) -> Report:
@@ -196,6 +202,8 @@ def _measured(
     """Every block, with explanations. What is not shown is run only where nothing shown can be recommended."""
     parts = _parts(job, [shown for shown, _ in blocks], executor, request.jobs, advance)
     tries = {shown: _tries(request, job, shown, parts) for shown, _ in blocks}
+    if not request.explain:
+        return [t.measurement for shown, _ in blocks for t in tries[shown]]
     wanting = [b for b in blocks if b[1].contenders and any(lacking(t, tries[b[0]]) for t in tries[b[0]])]
     parts |= _parts(job, [unseen for _, unseen in wanting], executor, request.jobs, lambda elements: advance(0))
     results = []
@@ -231,14 +239,14 @@ def _tries(request: Request, job: Job, block: Block, parts: Mapping[Block, list[
     fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
     precise = partial(_precise, job, block, {})
     tries = []
-    for i, (tally, returned, refused) in zip(block.contenders, parts[block], strict=True):
+    for i, (tally, returned, unmeasured) in zip(block.contenders, parts[block], strict=True):
         contender = job.contenders[i]
         tally = replace(
             tally,
             worst=tally.worst and precise(tally.worst),
             failed=tally.failed and (tally.failed[0], precise(tally.failed[1])),
         )
-        measurement = summarise(_label(request, contender, fmt, scale), tally, returned, refused)
+        measurement = summarise(_label(request, contender, fmt, scale), tally, returned, unmeasured)
         tries.append(Try(contender, measurement, tally))
     return tries
 
@@ -261,6 +269,7 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
         operation=contender.operation.name,
         formulation=contender.formulation,
         implementation=contender.implementation,
+        version=contender.version if request.model is None else None,
         fmt=fmt,
         compute=computing(fmt, request.compute),
         scale=scale,

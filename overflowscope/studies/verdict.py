@@ -52,7 +52,7 @@ class Try:
     @property
     def formulation(self) -> Formulation | None:
         name = self.contender.formulation
-        return None if name is None else self.contender.operation.named(name)
+        return self.contender.operation.named(name) if name and self.contender.own else None
 
     def worse_than(self, other: Try) -> bool:
         """Whether both its largest and its mean error are larger."""
@@ -101,7 +101,7 @@ def _explain(
     attempt: Try, remedy: str, again: Again, fmt: Format, compute: Format | None, model: Model | None
 ) -> Measurement:
     measurement = attempt.measurement
-    if measurement.status == "refused":
+    if measurement.status != "ok":
         return replace(measurement, explanation=f"{measurement.name} {measurement.subject}: {measurement.explanation}")
     if not attempt.wrong:
         return measurement

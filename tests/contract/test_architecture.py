@@ -17,7 +17,10 @@ import pytest
 import overflowscope
 
 PACKAGE = Path(overflowscope.__file__).resolve().parent
-OPTIONAL = {"ml_dtypes", "safetensors", "torch", "scipy", "jax", "cupy"}
+OPTIONAL = {
+    *("ml_dtypes", "safetensors", "scipy", "torch", "jax", "cupy", "onnx", "onnxruntime", "array_api_compat"),
+    *("tomli", "hypothesis", "pytest"),
+}
 Functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 

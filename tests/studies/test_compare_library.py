@@ -137,7 +137,10 @@ def test_what_is_no_labels(labels: Any, what: str) -> None:
         ({"formulations": ["nave"]}, "did you mean naive"),
         ({"dtypes": ["float17"]}, "did you mean float16"),
         ({"compute": "float33"}, "did you mean float32"),
-        ({"operations": ["softmax", "logsumexp"], "implementations": [abs]}, "--impl goes with one --op"),
+        (
+            {"operations": ["softmax", "logsumexp"], "implementations": [abs]},
+            "abs is of one operation, and several were named",
+        ),
         ({"implementations": [lambda x: None]}, "returned nothing"),
     ],
 )
