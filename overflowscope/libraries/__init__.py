@@ -18,7 +18,7 @@ import numpy as np
 
 from overflowscope import implementations
 from overflowscope.catalogue import Counterpart, Operation
-from overflowscope.errors import InputError, Unmeasured
+from overflowscope.errors import InputError, Unmeasured, unknown
 from overflowscope.formats import FORMATS
 from overflowscope.implementations import Implementation, Offer, Own, raised
 
@@ -41,8 +41,7 @@ def offered(spec: str) -> Offer:
         module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
         return cast(Offer, module.load(variant))
     if ":" not in spec and not spec.endswith(".py"):
-        known = ", ".join(names())
-        raise InputError(f"{spec!r} names no implementation", hint=f"known: {known}; or my.py:function")
+        raise unknown("implementation", spec, [*names(), "my.py:function"])
     return Own(spec, implementations.load(spec))
 
 

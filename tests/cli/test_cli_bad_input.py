@@ -178,7 +178,7 @@ def test_hostile_names_in_errors(here: Path, refused: Refused, stem: str) -> Non
     assert refused("compare", name).endswith(".npy: there is no such file")
     assert "there is no such file" in refused("compare", "--labels", name)
     assert "no such file" in refused("compare", "--impl", f"{stem}.py:f")
-    assert "names no function" in refused("compare", "--impl", name)
+    assert "unknown implementation" in refused("compare", "--impl", name)
     assert "unknown operation" in refused("compare", "--op", name)
     assert "unknown dtype" in refused("compare", "--dtype", name)
     assert "cannot be written" in refused("compare", "-o", f"none/{name}")
