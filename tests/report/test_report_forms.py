@@ -60,6 +60,7 @@ def measurement(name: str, dtype: str = "float32", **changes: Any) -> Measuremen
         operation="softmax",
         formulation=name if ours else None,
         implementation="numpy" if ours else name,
+        version="2.4.6" if ours else None,
         dtype=dtype,
         arithmetic="native",
         compute=dtype,
