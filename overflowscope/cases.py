@@ -75,7 +75,8 @@ def contenders(
         if not names and operations and not offers:
             raise unknown(f"formulation of {op.name}", wanted[0], op.formulations)
         found += [_formulated(op, n) for n in names]
-        found += [_offered(op, i) for offer in offers if not offer.single for i in offer.implementations(op)]
+        given = (i for offer in offers if not offer.single for i in offer.implementations(op))
+        found += [_offered(op, i) for i in given if i.formulation in (None, *names)]
     singles = [offer for offer in offers if offer.single]
     if singles and operations and len(chosen) > 1:
         raise InputError(

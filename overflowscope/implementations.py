@@ -53,7 +53,7 @@ class Offer(Protocol):
     def single(self) -> bool: ...
 
     def implementations(self, operation: Operation) -> list[Implementation]:
-        """Those it has of an operation; none where it has none."""
+        """Those it has of an operation; none where it has none. Of formulations, those asked for will be measured."""
         ...
 
 

@@ -108,9 +108,9 @@ def _gradient(
 
 
 def check_native(name: str, logits: Any) -> None:
-    """A library takes arrays of NumPy and does its own arithmetic. Raises TypeError for ours."""
+    """A library takes arrays of NumPy and does its own arithmetic. Raises Unmeasured for ours."""
     if not isinstance(logits, np.ndarray):
-        raise TypeError(f"{name} runs on arrays of NumPy alone")
+        raise Unmeasured(f"{name} does its own arithmetic and no other")
 
 
 def answered(name: str, call: Call, *arguments: Any) -> Any:

@@ -1,0 +1,85 @@
+"""torch-arithmetic: our formulations on torch's tensors, every step torch's own operation, gradients by its autograd."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from overflowscope import formats
+from overflowscope.arithmetic import NAMED
+from overflowscope.libraries import only, required
+from overflowscope.libraries._arithmetic import Arithmetic
+
+BITS = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
+"""Whole numbers of so many bytes, as which numbers of any format pass between NumPy and torch without a rounding."""
+
+
+def load(variant: str) -> Arithmetic:
+    """Torch as it is installed, on the CPU. Raises InputError where it, or array-api-compat, is not."""
+    only("torch-arithmetic", variant)
+    torch = required("torch", "torch")
+    required("array_api_compat", "torch")
+    return Arithmetic("torch-arithmetic", str(torch.__version__), value, gradient)
+
+
+def value(function: Callable[..., Any], logits: Any, *labels: Any) -> Any:
+    """The function of torch's tensors, as an array of NumPy."""
+    x = tensor(logits)
+    return array(function(_namespace(x), x, *_indices(labels)))
+
+
+def gradient(function: Callable[..., Any], cotangent: Any, logits: Any, *labels: Any) -> Any:
+    """By ``torch.autograd.grad``."""
+    import torch
+
+    x = tensor(logits).requires_grad_()
+    result = function(_namespace(x), x, *_indices(labels))
+    (found,) = torch.autograd.grad(result, x, torch.from_numpy(cotangent).to(result.dtype))
+    return array(found)
+
+
+def tensor(values: Any) -> Any:
+    """A tensor of the very bits of an array of NumPy, which answers ``arithmetic.constant`` in its own dtype."""
+    import torch
+
+    bits = torch.from_numpy(np.array(values).view(BITS[values.dtype.itemsize]))
+    return bits.view(getattr(torch, values.dtype.name)).as_subclass(_subclass())
+
+
+def array(values: Any) -> Any:
+    """The very bits of a tensor, as an array of NumPy."""
+    import torch
+
+    plain = values.detach().as_subclass(torch.Tensor).contiguous()
+    name = str(plain.dtype).removeprefix("torch.")
+    bits = plain.view(getattr(torch, np.dtype(BITS[plain.element_size()]).name))
+    return bits.numpy().view(formats.named(name).dtype)
+
+
+def _namespace(x: Any) -> Any:
+    import array_api_compat
+
+    return array_api_compat.array_namespace(x)
+
+
+def _indices(labels: tuple[Any, ...]) -> list[Any]:
+    import torch
+
+    return [torch.from_numpy(np.array(given)) for given in labels]
+
+
+@functools.cache
+def _subclass() -> Any:
+    """torch.Tensor with the one method that formulations need more; its results are of the same class."""
+    import torch
+
+    return type("Tensor", (torch.Tensor,), {"constant": _constant})
+
+
+def _constant(x: Any, value: str) -> Any:
+    fmt = formats.named(str(x.dtype).removeprefix("torch."))
+    return x.new_tensor(formats.round_fraction(Fraction(NAMED.get(value, value)), fmt))
