@@ -28,7 +28,7 @@ QUANTITIES = ("value", "gradient", "both")
 class Contender:
     """One implementation of one operation: ``run`` takes (xp, logits) or (xp, logits, labels).
 
-    ``gradient`` and ``version`` are as Implementation has them. ``own`` are our formulations in NumPy.
+    ``gradient``, ``version`` and ``said`` are as Implementation has them. ``own`` are our formulations in NumPy.
     """
 
     operation: Operation
@@ -37,6 +37,7 @@ class Contender:
     run: Callable[..., Any]
     gradient: Callable[..., Any] | None = None
     version: str | None = None
+    said: Callable[[], str | None] | None = None
 
     @property
     def name(self) -> str:
@@ -93,7 +94,7 @@ def _formulated(operation: Operation, name: str) -> Contender:
 
 
 def _offered(operation: Operation, given: Implementation) -> Contender:
-    return Contender(operation, given.formulation, given.name, given.run, given.gradient, given.version)
+    return Contender(operation, given.formulation, given.name, given.run, given.gradient, given.version, given.said)
 
 
 def of_quantity(contenders: Sequence[Contender], quantity: str) -> list[Contender]:

@@ -30,7 +30,8 @@ class Implementation:
     ``run`` takes (xp, logits) or (xp, logits, labels), arrays of NumPy in a format (ml_dtypes' too), and gives one of
     the operation's shape; ``gradient`` takes what the differentiated operation does and gives an array of the logits'
     shape; where it is None the gradient is derived from the steps of ``run``. Both raise Unmeasured for what cannot
-    be had, and InputError where they fail. ``version`` is that of the library that computes.
+    be had, and InputError where they fail. ``version`` is that of the library that computes; ``said`` gives it once
+    something has been run, where nothing else can tell.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Implementation:
     gradient: Callable[..., Any] | None = None
     version: str | None = None
     formulation: str | None = None
+    said: Callable[[], str | None] | None = None
 
 
 class Offer(Protocol):

@@ -42,6 +42,15 @@ class Number(ParamType):
         return number
 
 
+class Positive(Number):
+    """A finite decimal number above 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not (number := super().convert(value, param, ctx)) > 0:
+            self.fail(f"{value} is not above 0", param, ctx)
+        return number
+
+
 class Whole(ParamType):
     """A whole number from ``least`` to ``most``."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from overflowscope.cli._inputs import inputs, source
-from overflowscope.cli._options import Whole, chosen_form, common, names
+from overflowscope.cli._options import Positive, Whole, chosen_form, common, names
 
 if TYPE_CHECKING:
     from overflowscope.studies.compare import Request
@@ -43,8 +43,16 @@ MANY = 10**6
     "implementations",
     multiple=True,
     metavar="NAME",
-    help="A library (scipy, torch, ...), or FILE.py:FUNCTION: your own f(logits) or f(logits, labels), for the one "
-    "--op named (softmax unless said). This runs your code.",
+    help="A library (scipy, torch, ...); or FILE.py:FUNCTION, your own f(logits) or f(logits, labels), or "
+    "command:'./prog --flag', a program that reads and writes JSON lines: for the one --op named (softmax unless "
+    "said). This runs your code.",
+)
+@click.option(
+    "--timeout",
+    type=Positive(),
+    metavar="SECONDS",
+    default="60",
+    help="What a program has for an answer [default: 60].",
 )
 @click.option(
     "--quantity",
@@ -117,7 +125,7 @@ def _request(asked: dict[str, Any]) -> Request:
     from overflowscope.studies.compare import Request
 
     compute = asked["compute"]
-    offers = [libraries.offered(spec) for spec in asked["implementations"]]
+    offers = [libraries.offered(spec, asked["timeout"]) for spec in asked["implementations"]]
     contenders = cases.contenders(asked["operations"], asked["formulations"], offers)
     fmts = cases.chosen_formats(asked["dtypes"])
     wider = None if compute is None else cases.chosen_formats([compute])[0]

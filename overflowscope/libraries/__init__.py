@@ -1,13 +1,15 @@
 """Other people's implementations as black boxes: a file each, found by discovery, the library imported when named.
 
-A library's file has ``load(variant)``, which gives an Offer; the variant is what stands after the colon of its name, or
-"". It knows how to call what the library has; which of it is an operation, the operation says (``counterparts``).
+A library's file has ``load(variant)``, or ``load(variant, timeout)``, which gives an Offer; the variant is what stands
+after the colon of its name, or "". It knows how to call what the library has; which of it is an operation, the
+operation says (``counterparts``).
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,9 @@ from overflowscope.formats import FORMATS
 from overflowscope.implementations import Implementation, Offer, Own, raised
 
 Call = Callable[..., Any]
+TIMEOUT = 60.0
+"""Seconds in which an answer is to come, unless others are given, and the most that may be."""
+LONGEST = 10**6
 
 
 def names() -> list[str]:
@@ -30,16 +35,19 @@ def names() -> list[str]:
     return [m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
 
 
-def offered(spec: str) -> Offer:
+def offered(spec: str, timeout: float = TIMEOUT) -> Offer:
     """What a name stands for: a library (``scipy``, ``torch:cuda``), else a person's function (``my.py:softmax``).
 
-    This imports the library or runs the function's module. Raises InputError where it cannot be had, and says what to
-    install.
+    This imports the library or runs the function's module. ``timeout`` is for those whose answers are waited for, in
+    seconds. Raises InputError where it cannot be had, and says what to install.
     """
+    if not 0 < timeout <= LONGEST:
+        raise InputError(f"a timeout of {timeout:g} seconds", hint=f"more than 0, and at most {LONGEST:,}")
     name, _, variant = spec.partition(":")
     if name in names():
         module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-        return cast(Offer, module.load(variant))
+        waited = {"timeout": timeout} if "timeout" in inspect.signature(module.load).parameters else {}
+        return cast(Offer, module.load(variant, **waited))
     if ":" not in spec and not spec.endswith(".py"):
         raise unknown("implementation", spec, [*names(), "my.py:function"])
     return Own(spec, implementations.load(spec))

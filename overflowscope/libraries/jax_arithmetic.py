@@ -1,4 +1,4 @@
-"""jax-arithmetic: our formulations on JAX's arrays, every step JAX's own operation, gradients by its autodiff."""
+"""jax-arithmetic: our formulations on JAX's arrays, each step its own operation, gradients by autodiff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch-arithmetic: our formulations on torch's tensors, every step torch's own operation, gradients by its autograd."""
+"""torch-arithmetic: our formulations on torch's tensors, each step its own operation, gradients by autograd."""
 
 from __future__ import annotations
 

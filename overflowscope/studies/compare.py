@@ -20,7 +20,7 @@ from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
 from overflowscope.implementations import Offer, Own
 from overflowscope.inputs import of_arrays
-from overflowscope.libraries import offered
+from overflowscope.libraries import TIMEOUT, offered
 from overflowscope.records import FirstFailure, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
 from overflowscope.rows import check_numbers
@@ -80,6 +80,7 @@ def compare(
     ignore_index: int = -100,
     reference: str = "auto",
     jobs: int = 1,
+    timeout: float = TIMEOUT,
 ) -> Report:
     """Measure formulations of softmax and its neighbours on logits, against certified truth.
 
@@ -88,7 +89,8 @@ def compare(
     named). ``labels`` are integers of shape (...), drawn from ``seed`` where absent; rows labelled ``ignore_index`` are
     left out of cross_entropy. ``operations``, ``formulations`` name what to run (``overflowscope list``);
     ``implementations`` are functions f(logits) or f(logits, labels) of one's own, for the one operation named (softmax
-    unless said), or the names of libraries ("scipy", "torch"). ``quantity`` "gradient" measures the gradients that
+    unless said), or the names of libraries ("scipy", "torch"), or programs ("command:./prog --flag"), which have
+    ``timeout`` seconds for an answer. ``quantity`` "gradient" measures the gradients that
     autograd gets of them, with respect to the logits (of the label's entry, where the operation has one for each
     class); "both" measures both. ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every
     step to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential
@@ -99,7 +101,7 @@ def compare(
     given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
-    contenders = cases.contenders(operations, formulations, [_offered(i) for i in implementations])
+    contenders = cases.contenders(operations, formulations, [_offered(i, timeout) for i in implementations])
     return run(
         Request(
             source=sources.given(given, seed),
@@ -117,9 +119,9 @@ def compare(
     )
 
 
-def _offered(given: Callable[..., Any] | str) -> Offer:
+def _offered(given: Callable[..., Any] | str, timeout: float) -> Offer:
     if isinstance(given, str):
-        return offered(given)
+        return offered(given, timeout)
     return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
 
 
@@ -269,7 +271,7 @@ def _label(request: Request, contender: Contender, fmt: Format, scale: float) ->
         operation=contender.operation.name,
         formulation=contender.formulation,
         implementation=contender.implementation,
-        version=contender.version if request.model is None else None,
+        version=(contender.said() if contender.said else contender.version) if request.model is None else None,
         fmt=fmt,
         compute=computing(fmt, request.compute),
         scale=scale,

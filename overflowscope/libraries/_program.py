@@ -1,0 +1,172 @@
+"""A program that answers each line with a line: started when first asked, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from overflowscope.errors import InputError
+
+PATIENCE = 1.0
+"""Seconds in which a program may end by itself when there is nothing more to read."""
+QUOTED = 80
+"""Characters of what a program said that are repeated."""
+
+
+class Program:
+    """A process, known as ``name`` in errors, that is to answer within ``timeout`` seconds.
+
+    It runs without a shell, in a process group of its own, its standard error and environment ours; it is started by
+    the first ``ask``, in every process of ours that asks. Whatever becomes of us but a kill, its whole group is
+    ended: by ``stop``, by an error in ``ask`` (Ctrl-C is one), when this object is gone, and at exit.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], timeout: float):
+        self.name, self.arguments, self.timeout = name, list(arguments), timeout
+        self._owner = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._finalizer: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process starts its own."""
+        return Program, (self.name, self.arguments, self.timeout)
+
+    def ask(self, line: bytes, most: int) -> bytes:
+        """The line with which it answers one, which ends in a newline. Raises InputError where there is none.
+
+        It may be ``most`` bytes long. Empty lines are no answers, and a second line is one too many.
+        """
+        try:
+            process = self._started()
+            self._heard_nothing(process)
+            return self._answer(process, line, most)
+        except BaseException:
+            self.stop(0.0)
+            raise
+
+    def stop(self, patience: float = PATIENCE) -> None:
+        """End it and all of its group; it may take ``patience`` seconds to end by itself. The next ask starts anew."""
+        if self._process is not None and self._owner == os.getpid():
+            _end(self._process, patience)
+            self._finalizer.cancel()
+        self._process = None
+
+    def error(self, what: str, hint: str | None = None) -> InputError:
+        """The error of that program."""
+        return InputError(what, source=self.name, hint=hint)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._owner == os.getpid():
+            return self._process
+        from multiprocessing.util import Finalize  # runs in workers too, where atexit and weakref.finalize do not
+
+        try:
+            process = subprocess.Popen(
+                self.arguments, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            raise self.error(f"cannot be started: {getattr(error, 'strerror', None) or error}") from None
+        self._process, self._owner = process, os.getpid()
+        self._finalizer = Finalize(self, _end, (process, PATIENCE), exitpriority=10)
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        return process
+
+    def _heard_nothing(self, process: subprocess.Popen[bytes]) -> None:
+        """What stands in its output before it is asked is no answer to what comes."""
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while selector.select(0):
+                said = os.read(process.stdout.fileno(), 2**16)
+                if not said:
+                    raise self._gone(process)
+                if said.strip():
+                    raise self.error(f"wrote more than an answer: {quoted(said)}", "one line answers one line")
+
+    def _answer(self, process: subprocess.Popen[bytes], line: bytes, most: int) -> bytes:
+        """Writes and reads as either can be done, so that neither side waits for the other with a full pipe."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        into, out = process.stdin.fileno(), process.stdout.fileno()
+        deadline, rest, said, seen = time.monotonic() + self.timeout, memoryview(line), bytearray(), 0
+        with selectors.DefaultSelector() as selector:
+            selector.register(out, selectors.EVENT_READ)
+            selector.register(into, selectors.EVENT_WRITE)
+            while True:
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise self._late(bool(rest))
+                for key, _ in selector.select(left):
+                    if key.fd == into:
+                        rest = rest[_written(into, rest) :]
+                        if not rest:
+                            selector.unregister(into)
+                        continue
+                    if not (more := os.read(out, 2**20)):
+                        raise self._gone(process)
+                    said += more
+                if len(said) > most:
+                    raise self.error(f"wrote {len(said):,} bytes, more than an answer has: {quoted(said)}")
+                while not rest and (end := said.find(b"\n", seen)) >= 0:
+                    answer, seen = bytes(said[:end]), 0
+                    del said[: end + 1]
+                    if answer.strip():
+                        if said.strip():
+                            raise self.error(f"wrote more than an answer: {quoted(said)}", "one line answers one line")
+                        return answer
+                seen = len(said) if not rest else 0
+
+    def _late(self, unread: bool) -> InputError:
+        did = "did not read its request" if unread else "did not answer"
+        return self.error(f"{did} within {self.timeout:g} s", "--timeout SECONDS waits longer")
+
+    def _gone(self, process: subprocess.Popen[bytes]) -> InputError:
+        """Its standard output has ended: it has too, or soon will, or it closed it."""
+        try:
+            status = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return self.error("closed its standard output before it answered")
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                return self.error(f"was killed by {signal.Signals(-status).name} before it answered")
+        return self.error(f"ended with status {status} before it answered")
+
+
+def quoted(said: bytes | bytearray) -> str:
+    """The beginning of what a program wrote, in quotes."""
+    text = bytes(said[: 4 * QUOTED]).decode("utf-8", "replace").strip()
+    return repr(text[:QUOTED]) + ("..." if len(text) > QUOTED or len(said) > 4 * QUOTED else "")
+
+
+def _written(into: int, rest: memoryview) -> int:
+    """How much of it the pipe took: nothing where it is full; all of it where nobody reads, which shows elsewhere."""
+    try:
+        return os.write(into, rest[: 2**16])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(rest)
+
+
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
+    """No more to read, a moment to end, and then the group is killed: what the program started goes with it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        if patience:
+            process.wait(patience)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
