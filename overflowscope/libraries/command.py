@@ -113,10 +113,10 @@ class Command:
         if answer.get("id", number) != number:
             raise self.program.error(f"answered request {_words(answer['id'])} when it was asked request {number}")
         if quantity == "gradient" and answer.get("quantity") != "gradient":
-            raise Unmeasured(f'{self.name} has no gradients: its answer has no "quantity": "gradient"')
+            raise Unmeasured('no gradients: its answer has no "quantity": "gradient"')
         if "result" not in answer:
             has = ", ".join(map(_words, answer)) or "nothing"
-            raise self.program.error(f'its answer has no "result", but {has}', 'or "error", or "unsupported"')
+            raise self.program.error(f'its answer has no "result", "unsupported" or "error", but {has}')
         if "version" in answer:
             self._version = printable(_words(answer["version"]))
         values = self._numbers(answer["result"], shape)
