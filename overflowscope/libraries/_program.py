@@ -15,6 +15,8 @@ from overflowscope.errors import InputError
 
 PATIENCE = 1.0
 """Seconds in which a program may end by itself when there is nothing more to read."""
+GLANCE = 0.1
+"""Seconds after which one that is silent is looked after."""
 QUOTED = 80
 """Characters of what a program said that are repeated."""
 
@@ -102,7 +104,11 @@ class Program:
             while True:
                 if (left := deadline - time.monotonic()) <= 0:
                     raise self._late(bool(rest))
-                for key, _ in selector.select(left):
+                ready = selector.select(min(left, GLANCE))
+                # What the program started may hold its output open after it has ended.
+                if not ready and process.poll() is not None:
+                    raise self._gone(process)
+                for key, _ in ready:
                     if key.fd == into:
                         rest = rest[_written(into, rest) :]
                         if not rest:
