@@ -66,6 +66,12 @@ def required(package: str, extra: str) -> ModuleType:
         raise raised(f"{package} could not be imported", error) from error
 
 
+def resolved(name: str) -> Any:
+    """What a dotted name stands for: a function or a class of a module."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
 def only(name: str, variant: str, known: Sequence[str] = ()) -> None:
     """Raises InputError for a variant that the library does not have."""
     if variant and variant not in known:
@@ -128,8 +134,13 @@ def answered(name: str, call: Call, *arguments: Any) -> Any:
     except InputError:
         raise
     except Exception as error:
-        text = " ".join(str(error).split()) or "no message"
-        raise Unmeasured(f"{name}: {type(error).__name__}: {text}") from error
+        raise Unmeasured(f"{name}: {type(error).__name__}: {_first(str(error))}") from error
+
+
+def _first(text: str) -> str:
+    """The first line of a message, and no more of it than people read."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
+    return line if len(line) <= 200 else f"{line[:200].rstrip()} ..."
 
 
 def shaped(name: str, result: Any, shape: tuple[int, ...]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from overflowscope.libraries import only, required
 from overflowscope.libraries._arithmetic import Arithmetic
+from overflowscope.libraries.jax import precise
 
 
 def load(variant: str) -> Arithmetic:
@@ -22,7 +22,7 @@ def load(variant: str) -> Arithmetic:
 
 def value(function: Callable[..., Any], logits: Any, *labels: Any) -> Any:
     """The function of JAX's arrays, not compiled as a whole, as an array of NumPy."""
-    with _precise(logits):
+    with precise(logits):
         xp, x, *given = _arrays(logits, *labels)
         return np.asarray(function(xp, x, *given))
 
@@ -31,7 +31,7 @@ def gradient(function: Callable[..., Any], cotangent: Any, logits: Any, *labels:
     """By ``jax.vjp``, of which ``jax.grad`` is the case of one result and the cotangent 1."""
     import jax
 
-    with _precise(logits):
+    with precise(logits):
         xp, x, *given = _arrays(logits, *labels)
         result, backward = jax.vjp(lambda x: function(xp, x, *given), x)
         return np.asarray(backward(jax.numpy.asarray(cotangent, result.dtype))[0])
@@ -43,14 +43,3 @@ def _arrays(logits: Any, *labels: Any) -> list[Any]:
 
     x = jax.numpy.asarray(logits)
     return [array_api_compat.array_namespace(x), x, *map(jax.numpy.asarray, labels)]
-
-
-def _precise(logits: Any) -> contextlib.AbstractContextManager[Any]:
-    """JAX makes float32 of float64 unless it is told not to; for other formats it stays as people have it."""
-    import jax
-    import jax.experimental
-
-    if logits.dtype != np.float64:
-        return contextlib.nullcontext()
-    manager = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    return manager(True)  # type: ignore[no-any-return]

@@ -1,20 +1,18 @@
-"""SciPy: functions of an array and an axis."""
+"""scipy: functions of an array and an axis. It has no gradients."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from overflowscope.libraries import Library, only, required
+from overflowscope.libraries import Library, only, required, resolved
 
 
 def load(variant: str) -> Library:
     """SciPy as it is installed. Raises InputError where it is not."""
     only("scipy", variant)
-    return Library("scipy", required("scipy", "scipy").__version__, call)
+    return Library("scipy", required("scipy", "scipy").__version__, value)
 
 
-def call(name: str, logits: Any, labels: Any = None) -> Any:
+def value(name: str, logits: Any, labels: Any = None) -> Any:
     """``scipy.special.softmax(logits, axis=-1)``, and its like."""
-    module, _, function = name.rpartition(".")
-    return getattr(importlib.import_module(module), function)(logits, axis=-1)
+    return resolved(name)(logits, axis=-1)

@@ -13,9 +13,7 @@ from overflowscope import formats
 from overflowscope.arithmetic import NAMED
 from overflowscope.libraries import only, required
 from overflowscope.libraries._arithmetic import Arithmetic
-
-BITS = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}
-"""Whole numbers of so many bytes, as which numbers of any format pass between NumPy and torch without a rounding."""
+from overflowscope.libraries.torch import array, tensor
 
 
 def load(variant: str) -> Arithmetic:
@@ -28,7 +26,7 @@ def load(variant: str) -> Arithmetic:
 
 def value(function: Callable[..., Any], logits: Any, *labels: Any) -> Any:
     """The function of torch's tensors, as an array of NumPy."""
-    x = tensor(logits)
+    x = _given(logits)
     return array(function(_namespace(x), x, *_indices(labels)))
 
 
@@ -36,28 +34,15 @@ def gradient(function: Callable[..., Any], cotangent: Any, logits: Any, *labels:
     """By ``torch.autograd.grad``."""
     import torch
 
-    x = tensor(logits).requires_grad_()
+    x = _given(logits).requires_grad_()
     result = function(_namespace(x), x, *_indices(labels))
     (found,) = torch.autograd.grad(result, x, torch.from_numpy(cotangent).to(result.dtype))
     return array(found)
 
 
-def tensor(values: Any) -> Any:
-    """A tensor of the very bits of an array of NumPy, which answers ``arithmetic.constant`` in its own dtype."""
-    import torch
-
-    bits = torch.from_numpy(np.array(values).view(BITS[values.dtype.itemsize]))
-    return bits.view(getattr(torch, values.dtype.name)).as_subclass(_subclass())
-
-
-def array(values: Any) -> Any:
-    """The very bits of a tensor, as an array of NumPy."""
-    import torch
-
-    plain = values.detach().as_subclass(torch.Tensor).contiguous()
-    name = str(plain.dtype).removeprefix("torch.")
-    bits = plain.view(getattr(torch, np.dtype(BITS[plain.element_size()]).name))
-    return bits.numpy().view(formats.named(name).dtype)
+def _given(logits: Any) -> Any:
+    """A tensor that answers ``arithmetic.constant`` in its own dtype."""
+    return tensor(logits).as_subclass(_subclass())
 
 
 def _namespace(x: Any) -> Any:
