@@ -63,7 +63,7 @@ def contenders(
     Both may hold "all". A name that one of the operations has need not exist in the others, but an
     operation left without any is an error where operations were named. Raises InputError for unknown names.
     """
-    chosen = chosen_operations(operations or OPERATIONS)
+    chosen, offers = chosen_operations(operations or OPERATIONS), list({o.name: o for o in offers}.values())
     known = dict.fromkeys(f for op in chosen for f in op.formulations)
     wanted = _names(formulations or FORMULATIONS, known)
     for name in wanted:

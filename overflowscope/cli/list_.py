@@ -19,12 +19,16 @@ def command(debug: bool) -> None:
 def _lines(width: int) -> list[str]:
     from overflowscope.catalogue import operations
     from overflowscope.draws import DISTRIBUTIONS
+    from overflowscope.libraries import names
 
     lines = []
     for operation in operations().values():
         lines.append(f"{operation.name}: {operation.summary}")
         if operation.gradient is not None:
             lines += _filled(f"gradient: {operation.gradient.summary}", width, 2, 4)
+        if operation.counterparts:
+            named = (f"{k} ({'at the label of ' * c.at_label}{c.name})" for k, c in operation.counterparts.items())
+            lines += _filled(f"--impl: {', '.join(named)}", width, 2, 4)
         for f in operation.formulations.values():
             mark = " (an approximation: another function)" if f.approximation else " (a trap)" if f.trap else ""
             lines += ["", *_filled(f"{f.name} = {f.formula}{mark}", width, 2, 4)]
@@ -32,6 +36,7 @@ def _lines(width: int) -> list[str]:
             lines += [line for name, text in facts if text for line in _filled(f"{name + ':':8}{text}", width, 6, 14)]
         lines.append("")
     lines += [*_formats(), "", f"distributions: {', '.join(DISTRIBUTIONS)}"]
+    lines += _filled(f"implementations: {', '.join(names())}, my.py:function", width, 0, 2)
     return lines
 
 

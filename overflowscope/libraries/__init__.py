@@ -134,7 +134,7 @@ def answered(name: str, call: Call, *arguments: Any) -> Any:
     except InputError:
         raise
     except Exception as error:
-        raise Unmeasured(f"{name}: {type(error).__name__}: {_first(str(error))}") from error
+        raise Unmeasured(f"{type(error).__name__}: {_first(str(error))}") from error
 
 
 def _first(text: str) -> str:

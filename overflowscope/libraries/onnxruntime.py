@@ -14,6 +14,9 @@ ATTRIBUTES = {"axis": -1, "keepdims": 0, "reduction": "none"}
 TYPES = {"float32": "FLOAT", "float64": "DOUBLE"}
 """ONNX's names of formats, where they are not NumPy's without underscores and in capitals."""
 
+CASTS = 19
+"""The operator set since which Cast knows every format here."""
+
 
 def load(variant: str) -> Library:
     """ONNX Runtime as it is installed. Raises InputError where it, or onnx, is not."""
@@ -25,8 +28,14 @@ def load(variant: str) -> Library:
 def value(name: str, logits: Any, labels: Any = None) -> Any:
     """What the operator of that name gives, in the form that it has had for longest."""
     session = _session(name, logits.dtype.name)
-    given = {"x": logits, "labels": labels}
-    return session.run(None, {i.name: given[i.name] for i in session.get_inputs()})[0]
+    given = {"x": logits.astype(_carrier(logits.dtype.name), copy=False), "labels": labels}
+    (result,) = session.run(["result"], {i.name: given[i.name] for i in session.get_inputs()})
+    return result.astype(logits.dtype, copy=False)
+
+
+def _carrier(dtype: str) -> str:
+    """The format in which numbers pass between NumPy and a model: its own where NumPy has it, else a wider one."""
+    return dtype if dtype in ("float16", "float32", "float64") else "float32"
 
 
 @functools.cache
@@ -41,13 +50,15 @@ def _session(name: str, dtype: str) -> Any:
 
 
 def _model(name: str, dtype: str) -> Any:
-    """A model of one node; what it is to be told, its schema says."""
+    """A model of one node, with casts around it where numbers pass in a wider format: they round nothing."""
     from onnx import TensorProto, defs, helper, numpy_helper
 
-    schema = defs.get_schema(name)
-    kind = getattr(TensorProto, TYPES.get(dtype, dtype.replace("_", "").upper()))
-    inputs = [helper.make_tensor_value_info("x", kind, ["rows", "classes"])]
-    constants, operands = [], ["x"]
+    def kind(fmt: str) -> int:
+        return int(getattr(TensorProto, TYPES.get(fmt, fmt.replace("_", "").upper())))
+
+    schema, carrier = defs.get_schema(name), _carrier(dtype)
+    inputs = [helper.make_tensor_value_info("x", kind(carrier), ["rows", "classes"])]
+    constants, operands = [], ["x" if carrier == dtype else "narrow"]
     for operand in (i.name for i in schema.inputs[1:]):
         if operand == "axes":
             constants.append(numpy_helper.from_array(np.array([-1]), operand))
@@ -56,8 +67,11 @@ def _model(name: str, dtype: str) -> Any:
             inputs.append(helper.make_tensor_value_info(operand, TensorProto.INT64, ["rows"]))
             operands.append(operand)
     attributes = {key: value for key, value in ATTRIBUTES.items() if key in schema.attributes}
-    node = helper.make_node(name, operands, ["result"], **attributes)
-    result = helper.make_tensor_value_info("result", kind, None)
-    graph = helper.make_graph([node], name, inputs, [result], constants)
-    opset = helper.make_opsetid("", schema.since_version)
+    nodes = [helper.make_node(name, operands, ["result" if carrier == dtype else "computed"], **attributes)]
+    if carrier != dtype:
+        nodes.insert(0, helper.make_node("Cast", ["x"], ["narrow"], to=kind(dtype)))
+        nodes.append(helper.make_node("Cast", ["computed"], ["result"], to=kind(carrier)))
+    result = helper.make_tensor_value_info("result", kind(carrier), None)
+    graph = helper.make_graph(nodes, name, inputs, [result], constants)
+    opset = helper.make_opsetid("", max(schema.since_version, 0 if carrier == dtype else CASTS))
     return helper.make_model(graph, opset_imports=[opset], ir_version=helper.find_min_ir_version_for([opset]))

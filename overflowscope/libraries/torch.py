@@ -32,7 +32,7 @@ def load(variant: str) -> Library:
 
 
 def value(device: str, name: str, logits: Any, labels: Any = None) -> Any:
-    """``torch.nn.functional.softmax(logits, dim=-1)``, ``torch.nn.CrossEntropyLoss(reduction="none")``, and the like."""
+    """``torch.nn.functional.softmax(logits, dim=-1)``, ``torch.nn.CrossEntropyLoss(reduction="none")``, and such."""
     return array(_called(name, tensor(logits, device), _indices(labels, device)))
 
 

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from overflowscope.formats import Floats
 from overflowscope.measure._errors import HUGE, errors, measured_errors, scaled
 from overflowscope.measure._outcomes import classify, counts, is_failure, is_plain
+from overflowscope.measure._precision import Kept, computes, kept, together
 from overflowscope.measure._probabilities import of_rows
 from overflowscope.memory import keep_freed
 from overflowscope.records import FAILURES, Evaluation, Outcome, Reference, State
 from overflowscope.tally import Element, Extreme, Sample, Tally
 
-__all__ = ["HUGE", "classify", "errors", "measure"]
+__all__ = ["HUGE", "Kept", "classify", "computes", "errors", "kept", "measure", "together"]
 
 
 def measure(

@@ -168,7 +168,9 @@ class Measurement:
     ``implementation`` is "numpy" for our formulations, else the name of a library or of a function; ``version`` is that
     of the library that computed. ``quantity`` is "value", or "gradient": what autograd gets from it, against the exact
     gradient. ``status`` is "ok"; "refused" where no gradient can be had of a function; "unsupported" for what a library
-    does not have: nothing is measured then, and ``explanation`` says why.
+    does not have: nothing is measured then, and ``explanation`` says why. ``returned`` is the dtype in which results
+    came; ``computes`` a narrower format than ``dtype`` of which all results are numbers though the exact ones are not:
+    null where there is none, and for our formulations.
     """
 
     operation: str
@@ -201,6 +203,7 @@ class Measurement:
     returned: str
     explanation: str | None
     undefined_row: int | None = None
+    computes: str | None = None
 
     @property
     def name(self) -> str:

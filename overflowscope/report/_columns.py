@@ -148,10 +148,19 @@ def sentences(report: Report) -> list[str]:
         if report.input.compute not in (None, m.compute):
             said.append(f"{at} is computed in {m.compute}: {report.input.compute} does not hold all of it")
         if m.returned not in ("", m.dtype, m.compute):
-            said.append(f"{at}, {m.name} {m.subject}: returned {m.returned}; its results were rounded to {m.dtype}")
+            said.append(f"{at}, {m.name} {m.subject}: returned {m.returned}{_rounded(m)}")
+        if m.computes not in (None, m.returned):
+            said.append(f"{at}, {m.name} {m.subject}: all its results are {m.computes} numbers: it computes in that")
         if m.explanation:
             said.append(f"{at}, {m.explanation}")
     return list(dict.fromkeys(said))
+
+
+def _rounded(m: Measurement) -> str:
+    """What became of results in another format."""
+    if m.returned in FORMATS and FORMATS[m.dtype].holds(FORMATS[m.returned]):
+        return f", which is not {m.dtype}"
+    return f"; its results were rounded to {m.dtype}"
 
 
 def first_failures(report: Report) -> list[str]:

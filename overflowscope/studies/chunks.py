@@ -25,7 +25,7 @@ from overflowscope.cases import Contender
 from overflowscope.errors import InputError, Unmeasured
 from overflowscope.evaluate import evaluate
 from overflowscope.formats import Format
-from overflowscope.measure import measure
+from overflowscope.measure import Kept, kept, measure, together
 from overflowscope.reference import reference
 from overflowscope.rows import Rows, held
 from overflowscope.sources import Source
@@ -75,15 +75,18 @@ class Chunk(NamedTuple):
 class Part(NamedTuple):
     """What a contender did on some rows: its tally, and the dtype that it returned ("" where there was no row).
 
-    ``unmeasured`` is None, or (status, why) where there was nothing to measure.
+    ``unmeasured`` is None, or (status, why) where there was nothing to measure; ``kept`` tells of the precision in
+    which what is not ours was computed.
     """
 
     tally: Tally
     returned: str
     unmeasured: tuple[str, str] | None = None
+    kept: Kept = ()
 
     def __add__(self, other: Part) -> Part:  # type: ignore[override]
-        return Part(self.tally + other.tally, other.returned or self.returned, self.unmeasured or other.unmeasured)
+        unmeasured, kept = self.unmeasured or other.unmeasured, together(self.kept, other.kept)
+        return Part(self.tally + other.tally, other.returned or self.returned, unmeasured, kept)
 
 
 Parts = list[tuple[Block, list[Part]]]
@@ -123,7 +126,7 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
             parts.append(Part(Tally(rows=len(rows.logits)), "", (error.status, str(error))))
             continue
         tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
-        parts.append(Part(tally, result.dtype))
+        parts.append(Part(tally, result.dtype, kept=() if contender.own else kept(result.values, truth)))
     return parts
 
 

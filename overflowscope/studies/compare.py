@@ -21,6 +21,7 @@ from overflowscope.formats import Floats, Format
 from overflowscope.implementations import Offer, Own
 from overflowscope.inputs import of_arrays
 from overflowscope.libraries import TIMEOUT, offered
+from overflowscope.measure import computes
 from overflowscope.records import FirstFailure, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
 from overflowscope.rows import check_numbers
@@ -163,6 +164,9 @@ def _check(request: Request) -> int:
         raise unknown("reference", request.reference, LADDERS)
     if request.jobs < 1:
         raise InputError(f"{request.jobs} jobs", hint="at least 1 process does the work")
+    libraries = [c.implementation for c in request.contenders if c.version and not c.own]
+    if request.jobs > 1 and libraries:
+        raise InputError(f"{libraries[0]} has threads of its own, which other processes would lack", hint="--jobs 1")
     if not _with_labels(request):
         return 0
     counted = sources.count_labelled(request.source, request.ignore_index)
@@ -241,7 +245,7 @@ def _tries(request: Request, job: Job, block: Block, parts: Mapping[Block, list[
     fmt, scale = job.fmts[block.fmt], job.scales[block.scale]
     precise = partial(_precise, job, block, {})
     tries = []
-    for i, (tally, returned, unmeasured) in zip(block.contenders, parts[block], strict=True):
+    for i, (tally, returned, unmeasured, kept) in zip(block.contenders, parts[block], strict=True):
         contender = job.contenders[i]
         tally = replace(
             tally,
@@ -249,6 +253,8 @@ def _tries(request: Request, job: Job, block: Block, parts: Mapping[Block, list[
             failed=tally.failed and (tally.failed[0], precise(tally.failed[1])),
         )
         measurement = summarise(_label(request, contender, fmt, scale), tally, returned, unmeasured)
+        if kept:
+            measurement = replace(measurement, computes=computes(fmt, kept))
         tries.append(Try(contender, measurement, tally))
     return tries
 

@@ -18,7 +18,7 @@ from overflowscope.studies import backward, explain
 from overflowscope.studies.digits import beside, number
 from overflowscope.studies.explain import Failure
 from overflowscope.summarise import exact
-from overflowscope.tally import Tally
+from overflowscope.tally import Element, Tally
 
 Again = Callable[[int], tuple[Floats, NDArray[np.int64] | None]]
 """(logits, label) of one row by its number."""
@@ -153,17 +153,15 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None, model:
         return attempt.contender.run(xp, *arguments(x, labels))
 
     cause = backward.cause if operation.quantity == "gradient" else explain.cause
-    why = cause(run, failure) or (None if failure.sum_error is not None else _known(logits, fmt))
+    why = cause(run, failure) or (None if failure.sum_error is not None else _unseen(logits, fmt, element))
     return f"{why} (row {row})" if why and attempt.measurement.rows > 1 else why
 
 
-def _known(logits: Floats, fmt: Format) -> str:
-    """What can be said of a function whose steps cannot be seen."""
+def _unseen(logits: Floats, fmt: Format, element: Element) -> str:
+    """What can be said of a function whose steps cannot be seen: what it gives and should."""
     finite = logits[np.isfinite(logits)]
-    unseen = "its steps cannot be seen"
-    if not finite.size or finite.max() <= fmt.log_largest:
-        return unseen
+    text = f"its steps cannot be seen: it gives {beside(element.got, exact(element))}"
+    if math.isfinite(element.got) or not finite.size or finite.max() <= fmt.log_largest:
+        return text
     largest = number(float(finite.max()))
-    return (
-        f"{unseen}, but its row's largest logit is {largest}, and exp overflows {fmt.name} above {fmt.log_largest:.6g}"
-    )
+    return f"{text}; exp overflows {fmt.name} above {fmt.log_largest:.6g}, and the largest logit is {largest}"
