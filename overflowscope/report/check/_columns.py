@@ -23,20 +23,20 @@ class Column:
 
 COLUMNS = (
     Column("case", 0, lambda c: printable(c.case), right=False),
-    Column("operation", 3, lambda c: printable(c.subject), right=False),
-    Column("computed by", 2, lambda c: printable(c.name), right=False),
+    Column("operation", 5, lambda c: printable(c.subject), right=False),
+    Column("computed by", 4, lambda c: printable(c.name), right=False),
     Column("dtype", 0, lambda c: c.dtype or "-", right=False),
-    Column("scale", 0, lambda c: "-" if c.scale is None else f"{c.scale:g}"),
+    Column("scale", 1, lambda c: "-" if c.scale is None else f"{c.scale:g}"),
     Column("result", 0, sentences.result, right=False),
     Column("max ulp", 0, lambda c: short(c.figures.max_ulp) if c.figures else "-"),
-    Column("was", 1, lambda c: short(c.baseline.max_ulp) if c.baseline else "-"),
-    Column("limit", 1, lambda c: short(c.limits.get("max_ulp"))),
-    Column("nan", 4, lambda c: count(c.figures.nan) if c.figures else "-"),
-    Column("inf", 5, lambda c: count(c.figures.overflow) if c.figures else "-"),
-    Column("to 0", 6, lambda c: count(c.figures.underflow) if c.figures else "-"),
-    Column("sums off", 7, lambda c: short(c.figures.row_sum_off) if c.figures else "-"),
-    Column("max kl", 8, lambda c: short(c.figures.max_kl) if c.figures else "-"),
-    Column("flips", 9, lambda c: _flips(c.figures)),
+    Column("was", 3, lambda c: short(c.baseline.max_ulp) if c.baseline else "-"),
+    Column("limit", 2, lambda c: short(c.limits.get("max_ulp"))),
+    Column("nan", 6, lambda c: count(c.figures.nan) if c.figures else "-"),
+    Column("inf", 7, lambda c: count(c.figures.overflow) if c.figures else "-"),
+    Column("to 0", 8, lambda c: count(c.figures.underflow) if c.figures else "-"),
+    Column("sums off", 9, lambda c: short(c.figures.row_sum_off) if c.figures else "-"),
+    Column("max kl", 10, lambda c: short(c.figures.max_kl) if c.figures else "-"),
+    Column("flips", 11, lambda c: _flips(c.figures)),
 )
 """In the order in which they stand."""
 ABSENT: dict[str, Callable[[Checked], bool]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import groupby
 
 from overflowscope.errors import printable
 from overflowscope.records.check import Check, Checked, Finding, Result
@@ -35,20 +37,31 @@ def figures(finding: Finding) -> str:
     return f"{printable(finding.what)} {numbers}".rstrip()
 
 
-def finding(found: Finding) -> str:
-    """The figures and why, without the case and the command."""
-    reason = printable(found.reason)
-    return f"{figures(found)}: {reason}" if reason else figures(found)
+@dataclass(frozen=True)
+class Fault:
+    """Findings of one check that have one reason and one command, each in numbers; all without control characters."""
+
+    figures: tuple[str, ...]
+    reason: str
+    command: str | None
+
+    @property
+    def line(self) -> str:
+        """All but the command."""
+        return ": ".join(part for part in ("; ".join(self.figures), self.reason) if part)
 
 
-def command(found: Finding) -> str | None:
-    """The command that repeats the worst input, in one line."""
-    return printable(found.command) if found.command else None
+def faults(checked: Checked) -> list[Fault]:
+    """The findings of a check, those together that stand together and have the same to say."""
+    return [
+        Fault(tuple(map(figures, block)), printable(reason), printable(command) if command else None)
+        for (reason, command), block in groupby(checked.findings, key=lambda f: (f.reason, f.command))
+    ]
 
 
 def error(checked: Checked) -> str:
     """Why it could not run, in its own words."""
-    return printable(" ".join((checked.error or "no reason was given").split()))
+    return printable(" ".join((checked.error or "").split())) or "no reason was given"
 
 
 def number(value: float) -> str:
@@ -58,7 +71,7 @@ def number(value: float) -> str:
     return f"{int(value):,}" if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
 
 
-def faults(found: Check, of: Result) -> list[Checked]:
+def having(found: Check, of: Result) -> list[Checked]:
     """The checks of that result, in order."""
     return [c for c in found.checks if c.result == of]
 
@@ -66,7 +79,7 @@ def faults(found: Check, of: Result) -> list[Checked]:
 def counts(found: Check) -> str:
     """How many hold, and how many do not."""
     held = [c for c in found.checks if c.result not in FAULTS]
-    broken, ended = (len(faults(found, r)) for r in (Result.FINDING, Result.ERROR))
+    broken, ended = (len(having(found, r)) for r in (Result.FINDING, Result.ERROR))
     said = [f"{len(held)} {'holds' if len(held) == 1 else 'hold'}"]
     if broken:
         said.append(f"{broken} {'does' if broken == 1 else 'do'} not")
@@ -91,7 +104,7 @@ def remarks(found: Check) -> list[str]:
     if new:
         said.append(f"{new} {'is' if new == 1 else 'are'} new: not in {file}; --update adds")
     if any(kept(f) for c in found.checks for f in c.findings):
-        said.append(f"a change that is meant is put into {file} by --update")
+        said.append(f"where a change is meant, --update writes it to {file}")
     return said
 
 

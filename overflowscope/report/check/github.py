@@ -27,12 +27,11 @@ def render(found: Check, look: Look) -> str:
 
 def _broken(found: Check) -> Iterator[tuple[str, str]]:
     """(title, text) of each."""
-    for checked in sentences.faults(found, Result.ERROR):
+    for checked in sentences.having(found, Result.ERROR):
         yield f"{sentences.key(checked)}: could not run", sentences.error(checked)
-    for checked in sentences.faults(found, Result.FINDING):
-        for finding in checked.findings:
-            said = (sentences.finding(finding), sentences.command(finding))
-            yield sentences.key(checked), "\n".join(part for part in said if part)
+    for checked in sentences.having(found, Result.FINDING):
+        for fault in sentences.faults(checked):
+            yield sentences.key(checked), "\n".join(part for part in (fault.line, fault.command) if part)
 
 
 def _data(text: str) -> str:

@@ -15,7 +15,7 @@ SUITE = "overflowscope check"
 
 def render(found: Check, look: Look) -> str:
     """One suite. No time is in it: the same findings are the same bytes."""
-    failures, errors = (str(len(sentences.faults(found, r))) for r in (Result.FINDING, Result.ERROR))
+    failures, errors = (str(len(sentences.having(found, r))) for r in (Result.FINDING, Result.ERROR))
     tests = str(len(found.checks))
     totals = {"tests": tests, "failures": failures, "errors": errors}
     root = ElementTree.Element("testsuites", {"name": SUITE, **totals})
@@ -46,14 +46,11 @@ def _case(suite: ElementTree.Element, checked: Checked) -> None:
 
 
 def _message(checked: Checked) -> str:
-    more = len(checked.findings) - 1
-    first = sentences.finding(checked.findings[0]) if checked.findings else "no reason was given"
-    return f"{first} (and {more} more)" if more > 0 else first
+    first, *more = sentences.faults(checked) or [sentences.Fault((), "no reason was given", None)]
+    return f"{first.line} (and {len(more)} more)" if more else first.line
 
 
 def _lines(checked: Checked) -> Iterator[str]:
-    for finding in checked.findings:
-        yield f"{sentences.key(checked)}: {sentences.finding(finding)}"
-        command = sentences.command(finding)
-        if command:
-            yield command
+    for fault in sentences.faults(checked):
+        yield from (f"{sentences.key(checked)}: {figures}" for figures in fault.figures)
+        yield from (part for part in (fault.reason, fault.command) if part)

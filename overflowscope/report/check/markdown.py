@@ -24,18 +24,17 @@ def render(found: Check, look: Look) -> str:
     for item in _broken(found):
         lines += ["", *item]
     remarks = sentences.remarks(found)
-    lines += ["", *(f"- {_text(remark)}" for remark in remarks)] if remarks else []
+    lines += ["", *map(_item, remarks)] if remarks else []
     return "\n".join(lines) + "\n"
 
 
 def _broken(found: Check) -> Iterator[list[str]]:
-    for checked in sentences.faults(found, Result.ERROR):
-        yield [f"- {_text(f'{sentences.key(checked)}: could not run: {sentences.error(checked)}')}"]
-    for checked in sentences.faults(found, Result.FINDING):
-        for finding in checked.findings:
-            command = sentences.command(finding)
-            line = f"- {_text(f'{sentences.key(checked)}: {sentences.finding(finding)}')}"
-            yield [line, *(f"  {part}" for part in _fenced(command))] if command else [line]
+    for checked in sentences.having(found, Result.ERROR):
+        yield [_item(f"{sentences.key(checked)}: could not run: {sentences.error(checked)}")]
+    for checked in sentences.having(found, Result.FINDING):
+        for fault in sentences.faults(checked):
+            code = _fenced(fault.command) if fault.command else []
+            yield [_item(f"{sentences.key(checked)}: {fault.line}"), *(f"  {part}" for part in code)]
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -47,10 +46,14 @@ def _cell(column: Column, checked: Checked) -> str:
     return f"**{text}**" if column.title == "result" and checked.result in sentences.FAULTS else text
 
 
+def _item(text: str) -> str:
+    """Of a list; what it begins with begins no other list, heading or line."""
+    return "- " + re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", _text(text))
+
+
 def _text(text: str) -> str:
-    """The text as Markdown that reads as it stands there: no emphasis, link, tag, cell or list is made of it."""
-    escaped = "".join(ENTITIES.get(c) or ("\\" + c if c in "\\`*_{}[]#~" else c) for c in " ".join(text.split()))
-    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", escaped)
+    """The text as Markdown that reads as it stands there: no emphasis, link, tag or cell is made of it."""
+    return "".join(ENTITIES.get(c) or ("\\" + c if c in "\\`*_{}[]#~" else c) for c in " ".join(text.split()))
 
 
 def _fenced(line: str) -> list[str]:

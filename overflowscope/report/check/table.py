@@ -73,7 +73,7 @@ def _fitting(checks: Sequence[Checked], width: int) -> tuple[list[Column], list[
         kept.remove(max(kept, key=lambda c: c.rank))
     over = sum(widths[c.title] + GAP for c in kept) - GAP - width
     if over > 0:
-        widths["case"] = max(8, widths["case"] - over)
+        widths["case"] = max(4, widths["case"] - over)
     return kept, [widths[c.title] for c in kept]
 
 
@@ -85,13 +85,15 @@ def _cut(text: str, width: int) -> str:
 def _faults(found: Check, look: Look) -> list[Text]:
     """What broke: in a terminal the end of the output is what is seen."""
     lines: list[Text] = []
-    for checked in sentences.faults(found, Result.ERROR):
+    for checked in sentences.having(found, Result.ERROR):
         lines += _said(f"{sentences.key(checked)}: could not run: {sentences.error(checked)}", look)
-    for checked in sentences.faults(found, Result.FINDING):
-        for finding in checked.findings:
-            lines += _said(f"{sentences.key(checked)}: {sentences.finding(finding)}", look)
-            command = sentences.command(finding)
-            lines += [Text(f"  {command}", style="bold")] if command else []
+    for checked in sentences.having(found, Result.FINDING):
+        for fault in sentences.faults(checked):
+            for figures in fault.figures:
+                lines += _said(f"{sentences.key(checked)}: {figures}", look)
+            lines += _said(fault.reason, look, "  ")
+            # In one piece, however long: it is there to be copied.
+            lines += [Text(f"  {fault.command}", style="bold")] if fault.command else []
     return [*lines, Text("")] if lines else []
 
 
@@ -100,6 +102,6 @@ def _closing(found: Check, look: Look) -> list[Text]:
     return [*lines, Text(sentences.counts(found), style="bold green" if found.status == 0 else "bold red")]
 
 
-def _said(text: str, look: Look) -> list[Text]:
+def _said(text: str, look: Look, bullet: str = "- ") -> list[Text]:
     parts = textwrap.wrap(text, max(look.width - 2, 20), break_on_hyphens=False, break_long_words=False)
-    return [Text("  " if i else "- ") + part for i, part in enumerate(parts)]
+    return [Text("  " if i else bullet) + part for i, part in enumerate(parts)]
