@@ -274,6 +274,8 @@ HOSTILE = (
     "|a\\|b|`c``d`",
     "# h\n- [ ] <script>x</script> ![i](u) **b** _e_ ~~s~~ &lt;",
     "```\nx\n````",
+    "````",
+    "<script x",
     "1. x",
     "+ x",
     "---",
