@@ -32,6 +32,8 @@ def result(checked: Checked) -> str:
 
 def figures(finding: Finding) -> str:
     """What it is about, in numbers: max_ulp was 0.5, is 4,096, limit 4."""
+    if finding.what == "empty":
+        return "empty"
     named = (("was", finding.old), ("is", finding.new), ("limit", finding.limit))
     numbers = ", ".join(f"{word} {number(value)}" for word, value in named if value is not None)
     return f"{printable(finding.what)} {numbers}".rstrip()
