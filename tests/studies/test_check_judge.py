@@ -14,7 +14,6 @@ from overflowscope.records import Largest, Measurement, Range
 from overflowscope.records.check import Figures
 from overflowscope.studies.check.judge import COUNTS, LIMITS, check_limits, figures, judged
 
-
 CLEAN = overflowscope.compare([[0.0, 1.0]], operations="softmax", formulations="shifted", dtypes="float32").results[0]
 
 
