@@ -79,9 +79,7 @@ class _Reader:
     bound: Mapping[str, str]
 
     def settings(self) -> Settings:
-        shared = {
-            key: self._shared(key, value) for key, value in self.table.items() if key not in ("cases", "baseline")
-        }
+        shared = {key: self._shared(key) for key in self.table if key not in ("cases", "baseline")}
         given = self.table.get("cases")
         if not given or not isinstance(given, list) or not all(isinstance(case, dict) for case in given):
             what = "there are no cases" if not given else f"cases is {kind(given)}, and tables are wanted"
