@@ -60,8 +60,8 @@ def assert_accurate(
 
     At least one limit: ``max_ulp`` (the largest error, in units in the last place of the exact value), ``max_nan``,
     ``max_overflow``, ``max_underflow`` (elements that are wrongly nan, infinite or 0; max_nan is 0 unless said),
-    ``row_sum_within`` (of 1), ``max_kl`` (the largest Kullback-Leibler divergence of a row) and ``argmax_flips``
-    (rows), the last three of probabilities alone. A limit of 0 is held where the figure is 0.
+    ``row_sum_within`` (of 1), ``max_kl`` (the largest divergence of a row, the sum of q log(q/p) - q + p) and
+    ``argmax_flips`` (rows), the last three of probabilities alone. A limit of 0 is held where the figure is 0.
 
     An infinity or nan among the logits is an input as any other: a mask of -inf has a limit as its truth; a row without
     a defined truth (nan, all -inf) is not measured. Raises AssertionError where a limit does not hold, where the truth
@@ -74,12 +74,15 @@ def assert_accurate(
     contenders = _contenders(function, operation, quantity)
     for contender in contenders:
         check_limits(limits, contender.operation.name, contender.operation.quantity)
+    wanted = _own_format(logits) if dtypes is None else dtypes
+    if not wanted:
+        raise InputError("no dtype was given")
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
     request = Request(
         source=_source(logits, labels, seed, {"distribution": distribution, "rows": rows, "classes": classes}),
         contenders=contenders,
-        fmts=cases.chosen_formats(_own_format(logits) if dtypes is None else dtypes),
+        fmts=cases.chosen_formats(wanted),
         scales=cases.chosen_scales(scale),
         shift=shift,
         seed=seed,
@@ -87,7 +90,7 @@ def assert_accurate(
     )
     measured = run(request)
     if any(judged(m, limits) for m in measured.results):
-        raise AssertionError(_message(operation, _explained(request, measured, limits)))
+        raise AssertionError(_message(_explained(request, measured, limits)))
     return measured.results
 
 
@@ -154,15 +157,13 @@ def _explained(request: Request, measured: Report, limits: Mapping[str, float]) 
     return found, [(m, findings) for m, findings in judgements if findings]
 
 
-def _message(operation: str, explained: tuple[Report, Found]) -> str:
-    """The findings, in a line each, then the table, which says why, and what it does not say."""
+def _message(explained: tuple[Report, Found]) -> str:
+    """The findings, in a line each, then the table, which says why."""
     found, broken = explained
     several = isinstance(found.input.scale, tuple)
     lines = [f"{broken[0][0].name} does not keep its limits"]
     for m, findings in broken:
         at = f"{m.subject}, {m.dtype}" + (f", scale {m.scale:g}" if several else "")
-        lines += [f"- {at}: {figures(f)}" for f in findings]
-    lines += ["", report.render("table", found, Look(WIDTH)).rstrip("\n")]
-    said = {m.explanation for m, _ in broken}
-    reasons = dict.fromkeys(f.reason for _, findings in broken for f in findings if f.reason not in said)
-    return "\n".join([*lines, *(f"- {reason}" for reason in reasons)])
+        # The explanation stands below the table.
+        lines += [f"- {at}: {figures(f)}" + (f": {f.reason}" if f.reason != m.explanation else "") for f in findings]
+    return "\n".join([*lines, "", report.render("table", found, Look(WIDTH)).rstrip("\n")])

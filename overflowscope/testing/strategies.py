@@ -61,8 +61,9 @@ def logits(
 
     def arrays(draw: DrawFn) -> NDArray[Any]:
         width, height = draw(shape[0]), draw(shape[1])
-        drawn = [draw(st.sampled_from(KINDS))(draw, st, numbers, width) for _ in range(height or 1)]
-        values = np.clip(formats.round_to(np.array(drawn, np.float64), fmt), low, high)
+        with np.errstate(over="ignore"):
+            drawn = np.array([_row(draw, st, numbers, width) for _ in range(height or 1)])
+        values = np.clip(formats.round_to(drawn, fmt), low, high)
         for row in values:
             if special:
                 _put(draw, st, row, st.sampled_from(special), width)
@@ -149,58 +150,37 @@ def _finite(st: Any, fmt: Format, low: float, high: float) -> Any:
     return st.one_of(*kinds, st.floats(low, high).map(lambda x: float(formats.round_to(np.float64(x), fmt))))
 
 
-# A row of each kind, not yet rounded. The first is the one to which the others shrink, where they can.
-
-
-def _independent(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
+def _row(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
+    """A row, not yet rounded: independent numbers, then made into one of the kinds. The first kind leaves them alone,
+    so that a row of any kind shrinks to one of the first with the same numbers, where that will do."""
     drawn = [draw(numbers.finite) for _ in range(min(width, MOST_DRAWN))]
-    if width <= MOST_DRAWN:
-        return np.array(drawn)
-    rest = np.full(width - MOST_DRAWN, drawn[-1])
-    return np.roll(np.concatenate([drawn, rest]), draw(st.integers(0, width - 1)))
-
-
-def _equal(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    return np.full(width, draw(numbers.finite))
-
-
-def _dominated(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    row = np.full(width, float(draw(st.integers(-4, 4))))
-    row[draw(st.integers(0, width - 1))] = draw(numbers.finite)
+    row = np.array(drawn + [drawn[-1]] * (width - len(drawn)), np.float64)
+    kind = draw(st.sampled_from(KINDS))
+    if kind == "tied":
+        row[draw(st.integers(0, width - 1))] = row.max()
+    elif kind == "equal":
+        row[:] = draw(st.one_of(st.just(row[0]), st.sampled_from(numbers.corners)))
+    elif kind == "dominated":
+        place = draw(st.integers(0, width - 1))
+        largest = max(row[place], draw(st.one_of(st.just(row[place]), st.sampled_from(numbers.corners))))
+        row = np.clip(row, -4.0, 4.0)
+        row[place] = largest
+    elif kind == "neighbours":
+        at: float = draw(st.sampled_from(numbers.corners))
+        row = at + _quantum(at, numbers.fmt) * np.clip(np.rint(row), -2.0, 2.0)
+    elif kind == "spread":
+        row = row[0] - np.arange(width, dtype=np.float64) * draw(st.integers(1, 2 * math.ceil(numbers.fmt.log_largest)))
     return row
 
 
-def _tied(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    row = _independent(draw, st, numbers, width)
-    row[draw(st.integers(0, width - 1))] = row.max()
-    return row
-
-
-def _neighbours(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    at: float = draw(st.sampled_from(numbers.corners))
-    steps = [draw(st.integers(-2, 2)) for _ in range(min(width, MOST_DRAWN))]
-    row: Floats = at + _quantum(at, numbers.fmt) * np.resize(np.array(steps, np.float64), width)
-    return row
-
-
-def _spread(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    step = draw(st.integers(1, 2 * math.ceil(numbers.fmt.log_largest)))
-    first: float = draw(numbers.finite)
-    with np.errstate(over="ignore"):
-        row: Floats = first - np.arange(width, dtype=np.float64) * step
-    return row
-
-
-KINDS = (_independent, _equal, _dominated, _tied, _neighbours, _spread)
+KINDS = ("independent", "tied", "equal", "dominated", "neighbours", "spread")
 
 
 def _put(draw: Draw, st: Any, row: Floats, value: Any, most: int) -> None:
     """Put such values into at most so many places: none, some anywhere, or the last ones, as causal masks do."""
-    if most < 1:
+    if most < 1 or not draw(st.booleans()):
         return
     width = len(row)
-    anywhere = st.lists(st.integers(0, width - 1), max_size=min(most, MOST_DRAWN), unique=True)
-    last = st.integers(0, most).map(lambda n: range(width - n, width))
-    places = list(draw(st.one_of(st.just(()), anywhere, last)))
-    if places:
-        row[places] = draw(value)
+    anywhere = st.lists(st.integers(0, width - 1), min_size=1, max_size=min(most, MOST_DRAWN), unique=True)
+    last = st.integers(1, most).map(lambda n: range(width - n, width))
+    row[list(draw(st.one_of(anywhere, last)))] = draw(value)

@@ -105,11 +105,7 @@ def remarks(found: Check) -> list[str]:
         said.append(f"{better} {'is' if better == 1 else 'are'} better than {file} has it; --update keeps that")
     if new:
         said.append(f"{new} {'is' if new == 1 else 'are'} new: not in {file}; --update adds")
-    if any(kept(f) for c in found.checks for f in c.findings):
+    # Of what is another case now, or has vanished, the finding itself says so.
+    if any(f.old is not None for c in found.checks for f in c.findings):
         said.append(f"where a change is meant, --update writes it to {file}")
     return said
-
-
-def kept(finding: Finding) -> bool:
-    """Whether it is the baseline that is not kept, and no limit."""
-    return finding.old is not None or finding.what in ("vanished", "input", "definition")
