@@ -18,7 +18,7 @@ from overflowscope.formats import FORMATS, round_to
 from overflowscope.reference import reference
 from overflowscope.testing import logits
 
-SETTINGS = settings(derandomize=True, database=None, max_examples=1000, deadline=None)
+SETTINGS = settings(derandomize=True, database=None, max_examples=400, deadline=None)
 Seen = Callable[[Any], bool]
 
 
