@@ -32,7 +32,9 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 INF, NAN = math.inf, math.nan
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 WHY = "naive softmax: nan in 3 rows: exp of a logit above 88.7228 is inf, and inf/inf is nan; use shifted"
-COMMAND = "overflowscope compare --op softmax --impl 'my kernels.py:softmax' --dtype float32 --scale 100 --row 17 --seed 0"
+COMMAND = (
+    "overflowscope compare --op softmax --impl 'my kernels.py:softmax' --dtype float32 --scale 100 --row 17 --seed 0"
+)
 
 
 def figures(**changes: Any) -> Figures:
@@ -228,7 +230,7 @@ class TestTable:
     def test_the_result_is_there_at_any_width(self) -> None:
         for width in range(40, 200, 8):
             heading, *rest = render("table", everything(), Look(width)).splitlines()
-            assert ["case", "dtype"] == heading.split()[:2] or "computed by" in heading
+            assert heading.split()[:2] == ["case", "dtype"] or "computed by" in heading
             assert "result" in heading
             assert any("MAX ULP" in line for line in rest)
 
