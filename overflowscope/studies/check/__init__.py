@@ -56,7 +56,11 @@ def run(plan: Plan, prepare: Callable[[], None], advance: Callable[[int], None] 
     known = baseline.read(plan.baseline)
     _check_purpose(plan, known)
     _import_formats(plan.cases)
-    run = _Run(plan, known, environment())
+    facts = environment()
+    if plan.update and not plan.whole and known is not None and known.differs(facts):
+        what = f"it was made on another platform ({', '.join(known.differs(facts))})"
+        raise InputError(what, source=plan.baseline, hint="make all of it anew, or name another by --baseline")
+    run = _Run(plan, known, facts)
     with Worker(prepare, lambda: advance(0)) as worker:
         for case in plan.cases:
             run.case(case, worker)
@@ -152,7 +156,7 @@ class _Run:
             return judge.judged(m, case.limits, old.figures, factor)
         # Of something else the old figures say nothing.
         what, reason = ("definition", ", ".join(changed)) if changed else ("input", "its logits or labels are others")
-        reason = f"{reason}: --update, if that is meant, makes the baseline anew"
+        reason = f"{reason} than in the baseline" if what == "input" else reason
         other = Finding(what=what, new=None, old=None, limit=None, reason=reason, command=None)
         return (*judge.judged(m, case.limits), other)
 
@@ -235,7 +239,7 @@ def _failed(case: Case, error: str) -> Checked:
 
 
 def _vanished(record: Record) -> Checked:
-    reason = "the baseline has it, and no case makes it: --update, if that is meant, makes the baseline anew"
+    reason = "the baseline has it, and no case makes it"
     finding = Finding(what="vanished", new=None, old=None, limit=None, reason=reason, command=None)
     return Checked(
         case=record.case,

@@ -14,6 +14,10 @@ from overflowscope.studies.check.judge import COUNTS, LIMITS
 class Wanted(Exception):
     """What a value should have been."""
 
+    def __init__(self, what: str, value: Any):
+        self.value = value
+        super().__init__(what)
+
 
 def kind(value: Any) -> str:
     """What a value is, in words."""
@@ -29,12 +33,13 @@ def converted(key: str, value: Any) -> Any:
     try:
         return KEYS[key](value)
     except Wanted as wanted:
-        raise InputError(f"{key} is {kind(value)}, and {wanted} is wanted") from None
+        is_or_holds = "is" if wanted.value is value else "holds"
+        raise InputError(f"{key} {is_or_holds} {kind(wanted.value)}, and {wanted} is wanted") from None
 
 
 def _text_value(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or printable(value) != value:
-        raise Wanted("text of one line")
+        raise Wanted("text of one line", value)
     return value
 
 
@@ -46,7 +51,7 @@ def _whole(least: int, most: int = 2**63 - 1) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             top = "" if most == 2**63 - 1 else f" and up to {most}"
-            raise Wanted("a whole number" if least < 0 else f"a whole number from {least}{top}")
+            raise Wanted("a whole number" if least < 0 else f"a whole number from {least}{top}", value)
         return value
 
     return convert
@@ -62,7 +67,7 @@ def _number(least: float, beyond: bool = False) -> Callable[[Any], float]:
             number = math.inf
         if not (math.isfinite(number) and (number > least if beyond else number >= least)):
             bound = "" if least == -math.inf else f" above {least:g}" if beyond else f" not below {least:g}"
-            raise Wanted(f"a finite number{bound}")
+            raise Wanted(f"a finite number{bound}", value)
         return number
 
     return convert
@@ -76,7 +81,7 @@ def _several(convert: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     def convert_all(value: Any) -> tuple[Any, ...]:
         values = value if isinstance(value, list) else [value]
         if not values:
-            raise Wanted("one value at least")
+            raise Wanted("one value at least", value)
         return tuple(convert(v) for v in values)
 
     return convert_all
