@@ -78,6 +78,14 @@ def labelled(source: Source, labels: Labels, place: str) -> Source:
     return replace(source, labels=partial(_slice, labels), labels_from=printable(place))
 
 
+def only(source: Source, row: int) -> Source:
+    """One row of the source, by its number, as a source. Raises InputError where there is no such row."""
+    if not 0 <= row < source.count:
+        raise InputError(f"there is no row {row}", source=source.name, hint=f"rows run from 0 to {source.count - 1}")
+    logits, labels = partial(_from, source.logits, row), partial(_from, source.labels, row)
+    return replace(source, count=1, leading=(1,), logits=logits, labels=labels)
+
+
 def remembered(source: Source) -> Source:
     """The source with the logits that it gave last: the same rows may be asked for again, in other formats."""
     known: dict[tuple[range, Format | None], Floats] = {}
@@ -146,6 +154,10 @@ def summary(
 def _values(given: Rows, rows: range, fmt: Format) -> Floats:
     values: Floats = given[rows.start : rows.stop]
     return values
+
+
+def _from(given: Callable[..., Any], first: int, rows: range, *fmt: Format) -> Any:
+    return given(range(first + rows.start, first + rows.stop), *fmt)
 
 
 def _slice(array: Any, rows: range) -> Any:

@@ -33,6 +33,7 @@ def test_it_names_itself_and_its_documents(document: dict[str, Any]) -> None:
     assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert made["$id"] == made["properties"]["schema"]["const"] == document["schema"] == "overflowscope.compare/1"
     assert list(schema.SCHEMAS.items()) == [
+        ("check", schema.check),
         ("compare", schema.compare),
         ("exact", schema.exact),
         ("replay", schema.replay),

@@ -40,8 +40,7 @@ class Size(ParamType):
         return size
 
 
-_DECORATORS = (
-    click.argument("input", required=False),
+_OPTIONS = (
     click.option(
         "--dist",
         metavar="NAME",
@@ -79,7 +78,12 @@ _DECORATORS = (
 
 def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
     """INPUT and the options of what is read or drawn; ``source`` takes what a person gave for them."""
-    for decorator in reversed(_DECORATORS):
+    return click.argument("input", required=False)(input_options(command))
+
+
+def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options alone."""
+    for decorator in reversed(_OPTIONS):
         command = decorator(command)
     return command
 

@@ -41,6 +41,14 @@ def opened(path: str | None) -> Iterator[TextIO]:
         raise InputError(f"cannot be written: {error.strerror or error}", source=path) from error
 
 
+def check_writable(path: str) -> None:
+    """Raises InputError where a file of that name could not be written, before the work that makes it."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder) or os.path.isdir(path) or not os.access(folder, os.W_OK):
+        why = errno.ENOENT if not os.path.isdir(folder) else errno.EISDIR if os.path.isdir(path) else errno.EACCES
+        raise InputError(f"cannot be written: {os.strerror(why)}", source=path)
+
+
 def _replaced(target: str) -> Iterator[TextIO]:
     mode = _mode(target)
     if mode is not None and not os.access(target, os.W_OK):

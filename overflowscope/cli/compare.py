@@ -79,6 +79,7 @@ MANY = 10**6
 )
 @click.option("--accumulator", metavar="DTYPE", help="Format in which strict sums run [default: the working one].")
 @inputs
+@click.option("--row", type=Whole(0), metavar="N", help="Measure that row alone, counted from 0, of file or seed.")
 @click.option(
     "--reference",
     metavar="NAME",
@@ -121,7 +122,7 @@ def command(form: str | None, as_json: bool, output: str | None, color: str, deb
 
 
 def _request(asked: dict[str, Any]) -> Request:
-    from overflowscope import cases, libraries
+    from overflowscope import cases, libraries, sources
     from overflowscope.studies.compare import Request
 
     compute = asked["compute"]
@@ -129,8 +130,9 @@ def _request(asked: dict[str, Any]) -> Request:
     contenders = cases.contenders(asked["operations"], asked["formulations"], offers)
     fmts = cases.chosen_formats(asked["dtypes"])
     wider = None if compute is None else cases.chosen_formats([compute])[0]
+    rows = source(asked)
     request = Request(
-        source=source(asked),
+        source=rows if asked["row"] is None else sources.only(rows, asked["row"]),
         contenders=cases.of_quantity(contenders, asked["quantity"]),
         fmts=fmts,
         compute=wider,

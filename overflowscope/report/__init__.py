@@ -22,7 +22,7 @@ class Look:
 
 def forms() -> list[str]:
     """The names of the forms there are."""
-    return [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+    return [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and not m.ispkg]
 
 
 def render(form: str, report: Report, look: Look) -> str:
