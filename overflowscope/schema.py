@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from overflowscope.records import Exact, Report
+from overflowscope.records.conformance import Conformance
 from overflowscope.records.replay import Replay
 from overflowscope.records.trace import Trace
 
@@ -17,6 +18,11 @@ NONFINITE = ["nan", "inf", "-inf"]
 def compare() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of ``overflowscope compare --json``."""
     return _document("compare", Report)
+
+
+def conformance() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope conformance --json``."""
+    return _document("conformance", Conformance)
 
 
 def exact() -> dict[str, Any]:
@@ -34,7 +40,7 @@ def trace() -> dict[str, Any]:
     return _document("trace", Trace)
 
 
-SCHEMAS = {"compare": compare, "exact": exact, "replay": replay, "trace": trace}
+SCHEMAS = {"compare": compare, "conformance": conformance, "exact": exact, "replay": replay, "trace": trace}
 
 
 def _document(command: str, record: Any) -> dict[str, Any]:

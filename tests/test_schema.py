@@ -34,6 +34,7 @@ def test_it_names_itself_and_its_documents(document: dict[str, Any]) -> None:
     assert made["$id"] == made["properties"]["schema"]["const"] == document["schema"] == "overflowscope.compare/1"
     assert list(schema.SCHEMAS.items()) == [
         ("compare", schema.compare),
+        ("conformance", schema.conformance),
         ("exact", schema.exact),
         ("replay", schema.replay),
         ("trace", schema.trace),

@@ -99,7 +99,7 @@ def compare(
     given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
-    contenders = cases.contenders(operations, formulations, [_offered(i) for i in implementations])
+    contenders = cases.contenders(operations, formulations, [offer(i) for i in implementations])
     return run(
         Request(
             source=sources.given(given, seed),
@@ -117,7 +117,8 @@ def compare(
     )
 
 
-def _offered(given: Callable[..., Any] | str) -> Offer:
+def offer(given: Callable[..., Any] | str) -> Offer:
+    """A function of one's own, or what a name stands for. Raises InputError as ``offered`` does."""
     if isinstance(given, str):
         return offered(given)
     return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
