@@ -67,9 +67,12 @@ def request(
 ) -> Request:
     """What these names ask for. Raises InputError for unknown ones."""
     every = ("softmax",) if any(o.single for o in offers) else tuple(catalogue.operations())
-    contenders = cases.contenders(operations or every, formulations, offers)
+    distinct = list({o.name: o for o in offers}.values())
+    if any(o.single for o in offers) and len(distinct) < len(offers):
+        raise InputError("two functions of one name", hint="name each of them once")
+    contenders = cases.contenders(operations or every, formulations, distinct)
     present = {c.name for c in contenders}
-    libraries = [o.name for o in offers if not o.single and o.name in present]
+    libraries = [o.name for o in distinct if not o.single and o.name in present]
     conventions = tuple(dict.fromkeys([LIMIT, *libraries]))
     return Request(contenders, cases.chosen_formats(dtypes or ("float32",)), conventions)
 
