@@ -46,7 +46,7 @@ def markdown(found: Conformance, look: Look) -> str:
     """The same tables and sentences for a pull request or a README."""
     lines = [f"**{_escaped(_title(found))}**"]
     for dtype in _formats(found):
-        lines += ["", f"### rows, {dtype}", "", *_piped(_rows(found, dtype))]
+        lines += ["", f"### rows, {_escaped(dtype)}", "", *_piped(_rows(found, dtype))]
     lines += ["", LEGEND]
     for result in found.results:
         head, body = _of(result, found.conventions)
@@ -136,8 +136,9 @@ def number(value: float, digits: int = 3) -> str:
     """In a few digits: whole numbers below a million as they are, the rest rounded."""
     if not math.isfinite(value) or (value == int(value) and abs(value) < 1e6):
         return str(value).removesuffix(".0")
-    if 0.001 <= abs(value) < 1e6:
-        return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    if "e" not in text and abs(value) >= 0.001:
+        return text
     mantissa, _, exponent = f"{value:.{digits - 2}e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
 
