@@ -105,7 +105,9 @@ def _matrix(found: Conformance) -> Grid:
 
 
 def _share(agreement: Sequence[Agreement], name: str, convention: str) -> str:
-    return next((f"{a.agree}/{a.cases}" for a in agreement if (a.name, a.convention) == (name, convention)), "-")
+    """How many of how many; - where there is nothing to compare."""
+    known = (a for a in agreement if (a.name, a.convention) == (name, convention) and a.cases)
+    return next((f"{a.agree}/{a.cases}" for a in known), "-")
 
 
 def _limit(truth: Truth) -> str:
@@ -156,13 +158,19 @@ def _answers(found: Conformance) -> Iterator[tuple[Cases, Case, Answer]]:
 
 
 def _missing(found: Conformance) -> list[str]:
-    """One sentence for a reason, with the cases where it was given."""
-    places: dict[tuple[str, str, str], list[str]] = {}
+    """One sentence for a reason, with the operations and the cases in which it was given."""
+    cases: dict[tuple[str, str, str, str], list[str]] = {}
     for result, case, answer in _answers(found):
         if answer.status != "ok":
-            key = f"{result.operation}, {result.dtype}", answer.status, answer.reason or "no reason was given"
-            places.setdefault(key, []).append(case.name)
-    return [f"{where}, {status}: {reason} ({'; '.join(cases)})" for (where, status, reason), cases in places.items()]
+            reason = answer.reason or "no reason was given"
+            cases.setdefault((result.dtype, answer.status, reason, result.operation), []).append(case.name)
+    whole = {(r.dtype, r.operation): len(r.cases) for r in found.results}
+    places: dict[tuple[str, str, str, str], list[str]] = {}
+    for (dtype, status, reason, operation), names in cases.items():
+        every = len(names) == whole[dtype, operation]
+        where = "every case" if every else "; ".join(names)
+        places.setdefault((dtype, status, reason, where), []).append(operation)
+    return [f"{', '.join(o)}, {dtype}: {status} ({where}): {why}" for (dtype, status, why, where), o in places.items()]
 
 
 def _widened(found: Conformance) -> list[str]:

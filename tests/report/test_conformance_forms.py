@@ -193,12 +193,40 @@ def test_json_is_the_whole_record_and_valid() -> None:
 
 def test_every_sentence_is_said_once_and_with_its_cases() -> None:
     text = " ".join(FORMS["table"](EVERYTHING, Look(80)).split())
-    assert text.count("no infinities here (kernels/x.py:7) (one +inf; two +inf)") == 1
-    assert text.count("lib: MemoryError: too many (open)") == 1
+    assert text.count("softmax, float32: error (one +inf; two +inf): kernels/") == 1
+    assert text.count("no infinities here (kernels/x.py:7)") == 1
+    assert text.count("softmax, float32: unsupported (open): lib: MemoryError: too many") == 1
     assert text.count("float8_e4m3fn holds no infinity: there inf is nan") == 1
     assert text.count("returned float64; its results were rounded to float32") == 1
     # What is not there is not said.
     assert "- " not in FORMS["table"](ALONE, Look(80))
+
+
+def test_what_is_lacking_everywhere_is_said_once() -> None:
+    """One reason in every case of two operations is one sentence, and there is no share of no cases."""
+    one = case("a", runs(1.0), UNDEFINED, lacking("lib", "unsupported", "lib: no"))
+    parts = [
+        Cases(
+            operation=o,
+            dtype="float16",
+            cases=(one, dataclasses.replace(one, name="b")),
+            agreement=agreement(("lib", "limit", 0, 0)),
+        )
+        for o in ("softmax", "logsumexp")
+    ]
+    found = dataclasses.replace(
+        EVERYTHING,
+        implementations=EVERYTHING.implementations[1:2],
+        conventions=("limit",),
+        results=tuple(parts),
+        agreement=agreement(("lib", "limit", 0, 0)),
+    )
+    lines = FORMS["table"](found, Look(80)).splitlines()
+    assert [line for line in lines if "no" in line.split()] == [
+        "same: as the limit. undefined: there is no limit, and nan agrees.",
+        "- softmax, logsumexp, float16: unsupported (every case): lib: no",
+    ]
+    assert [line.split()[-1] for line in lines if line.startswith(("agree with", "lib"))] == ["-", "-", "-"]
 
 
 @pytest.mark.parametrize(
