@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from overflowscope.records import Exact, Report
 from overflowscope.records.check import Check
+from overflowscope.records.conformance import Conformance
 from overflowscope.records.replay import Replay
 from overflowscope.records.trace import Trace
 
@@ -23,6 +24,11 @@ def compare() -> dict[str, Any]:
 def check() -> dict[str, Any]:
     """The JSON Schema of ``overflowscope check --json``."""
     return _document("check", Check)
+
+
+def conformance() -> dict[str, Any]:
+    """The JSON Schema of ``overflowscope conformance --json``."""
+    return _document("conformance", Conformance)
 
 
 def exact() -> dict[str, Any]:
@@ -40,7 +46,14 @@ def trace() -> dict[str, Any]:
     return _document("trace", Trace)
 
 
-SCHEMAS = {"check": check, "compare": compare, "exact": exact, "replay": replay, "trace": trace}
+SCHEMAS = {
+    "check": check,
+    "compare": compare,
+    "conformance": conformance,
+    "exact": exact,
+    "replay": replay,
+    "trace": trace,
+}
 
 
 def _document(command: str, record: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def test_it_names_itself_and_its_documents(document: dict[str, Any]) -> None:
     assert list(schema.SCHEMAS.items()) == [
         ("check", schema.check),
         ("compare", schema.compare),
+        ("conformance", schema.conformance),
         ("exact", schema.exact),
         ("replay", schema.replay),
         ("trace", schema.trace),

@@ -87,6 +87,13 @@ MANY = 10**6
     help="auto: the fast truth, and intervals for what it leaves; mpmath: intervals alone [default: auto].",
 )
 @click.option(
+    "--convention",
+    metavar="NAME",
+    default="limit",
+    help="What is right in rows with infinities: limit (the truth), or a library (scipy, torch, ...) whose nan counts "
+    "as right there and is not measured [default: limit].",
+)
+@click.option(
     "--jobs", type=Whole(1, 1024), metavar="N", help="Processes to work in [default: one a core for a million logits]."
 )
 @click.option("--format", "form", metavar="NAME", help="table, json, csv or markdown [default: table].")
@@ -142,12 +149,13 @@ def _request(asked: dict[str, Any]) -> Request:
         seed=asked["seed"],
         model=cases.chosen_model(asked["arithmetic"], asked["sum_order"], asked["accumulator"]),
         reference=asked["reference"],
+        convention=asked["convention"],
     )
-    return replace(request, jobs=asked["jobs"] or _jobs(request, bool(offers)))
+    return replace(request, jobs=asked["jobs"] or _jobs(request, bool(offers) or request.convention != "limit"))
 
 
 def _jobs(request: Request, own_code: bool) -> int:
-    """One process for each core where the work takes seconds. A person's function may not like to be forked."""
+    """One process for each core where the work takes seconds. Other people's code may not like to be forked."""
     if own_code or request.elements < MANY:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -257,7 +257,10 @@ class FirstFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The answer to one comparison; ``to_dict()`` is the JSON document."""
+    """The answer to one comparison; ``to_dict()`` is the JSON document.
+
+    ``convention`` is "limit", or the library whose nan is right in rows with infinities: undefined, and not measured.
+    """
 
     schema: str
     version: str
@@ -265,6 +268,7 @@ class Report:
     input: InputSummary
     results: tuple[Measurement, ...]
     first_failures: tuple[FirstFailure, ...]
+    convention: str = "limit"
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it: dicts, lists, and the strings "nan", "inf", "-inf" for what JSON cannot say."""

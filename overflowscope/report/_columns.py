@@ -95,7 +95,7 @@ def groups(report: Report) -> Iterator[tuple[str, list[Measurement]]]:
 
 def title(report: Report | Exact) -> str:
     """The input in a line, and the arithmetic."""
-    return f"{of_input(report.input)}{_arithmetic(report)}"
+    return f"{of_input(report.input)}{_arithmetic(report)}{_convention(report)}"
 
 
 def of_input(given: InputSummary) -> str:
@@ -120,6 +120,13 @@ def _arithmetic(report: Report | Exact) -> str:
     return f", {first.arithmetic} arithmetic, {first.sum_order} sums{where}"
 
 
+def _convention(report: Report | Exact) -> str:
+    """Whose, where it is not the limit's."""
+    if isinstance(report, Exact) or report.convention == "limit":
+        return ""
+    return f", {report.convention}'s convention"
+
+
 def _list(scale: float | tuple[float, ...]) -> str:
     return ",".join(f"{s:g}" for s in scale) if isinstance(scale, tuple) else f"{scale:g}"
 
@@ -135,7 +142,12 @@ def sentences(report: Report) -> list[str]:
         if m.incidence.input_overflow:
             rows = m.incidence.input_overflow * m.rows // m.elements
             said.append(f"{at}: {rows:,} of {m.rows:,} rows hold a logit beyond {most}; they are not measured")
-        if m.incidence.undefined:
+        if m.incidence.undefined and report.convention != "limit":
+            said.append(
+                f"{at}, {m.subject}: {m.incidence.undefined:,} of {m.elements:,} results have no limit, or are nan in "
+                f"{report.convention}; they are not measured"
+            )
+        elif m.incidence.undefined:
             first = "" if m.undefined_row is None else f"; the first is row {m.undefined_row}"
             rows = m.incidence.undefined * m.rows // m.elements
             said.append(

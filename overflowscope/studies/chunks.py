@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from overflowscope.measure import Kept, kept, measure, together
 from overflowscope.reference import reference
 from overflowscope.rows import Rows, held
 from overflowscope.sources import Source
+from overflowscope.studies import convention
 from overflowscope.tally import Tally
 
 Advance = Callable[[int], None]
@@ -49,6 +50,7 @@ class Job:
     compute: Format | None
     reference: str
     model: Model | None = None
+    conventions: convention.Runs = field(default_factory=dict)
 
     def rows(self, rows: range, contender: Contender, fmt: Format, scale: float) -> Rows:
         """These rows as the contender gets them."""
@@ -118,6 +120,8 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
     if not len(rows.logits):
         return [Part(Tally(), "") for _ in contenders]
     truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
+    if (run := job.conventions.get(contenders[0].subject)) is not None:
+        truth = convention.held(truth, operation, run, rows.logits, rows.labels)
     parts = []
     for contender in contenders:
         try:

@@ -27,6 +27,7 @@ from overflowscope.reference import LADDERS, reference
 from overflowscope.rows import check_numbers
 from overflowscope.sources import Source
 from overflowscope.studies.chunks import Advance, Block, Job, Part, chunks, done, workers
+from overflowscope.studies.convention import LIMIT, chosen_convention
 from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
 from overflowscope.tally import Element
@@ -39,7 +40,8 @@ class Request:
     """A comparison to make: every contender in every format at every scale, on one source of logits.
 
     Without a ``model`` the arithmetic is NumPy's own, with one it is strict. Where nothing is to ``explain``, no
-    explanation is looked for, nor what could be recommended.
+    explanation is looked for, nor what could be recommended. By another ``convention`` than "limit" what is nan in
+    that library is undefined, in rows with infinities.
     """
 
     source: Source
@@ -54,6 +56,7 @@ class Request:
     jobs: int = 1
     model: Model | None = None
     explain: bool = True
+    convention: str = LIMIT
 
     @property
     def elements(self) -> int:
@@ -81,6 +84,7 @@ def compare(
     ignore_index: int = -100,
     reference: str = "auto",
     jobs: int = 1,
+    convention: str = "limit",
     timeout: float = TIMEOUT,
 ) -> Report:
     """Measure formulations of softmax and its neighbours on logits, against certified truth.
@@ -96,13 +100,14 @@ def compare(
     class); "both" measures both. ``compute`` names a wider format to compute in. ``arithmetic`` "strict" rounds every
     step to the format, on every machine alike, with sums in ``sum_order`` (sequential, pairwise or kahan; sequential
     unless said) in the format ``accumulator`` (the working one unless said). ``reference`` is "auto", or "mpmath" for
-    intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. Raises InputError. Source
-    of the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
+    intervals alone; ``jobs`` is how many processes work, which changes no bit of the answer. ``convention`` names a
+    library ("torch") whose nan is right in rows with infinities, in place of the limit. Raises InputError. Source of
+    the measures: Muller et al., Handbook of Floating-Point Arithmetic (2018), and the README.
     """
     given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
-    contenders = cases.contenders(operations, formulations, [_offered(i, timeout) for i in implementations])
+    contenders = cases.contenders(operations, formulations, [offer(i, timeout) for i in implementations])
     return run(
         Request(
             source=sources.given(given, seed),
@@ -116,11 +121,13 @@ def compare(
             model=cases.chosen_model(arithmetic, sum_order, accumulator),
             reference=reference,
             jobs=jobs,
+            convention=convention,
         )
     )
 
 
-def _offered(given: Callable[..., Any] | str, timeout: float) -> Offer:
+def offer(given: Callable[..., Any] | str, timeout: float = TIMEOUT) -> Offer:
+    """A function of one's own, or what a name stands for. Raises InputError as ``offered`` does."""
     if isinstance(given, str):
         return offered(given, timeout)
     return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
@@ -140,6 +147,7 @@ def run(request: Request, advance: Advance = lambda elements: None) -> Report:
         compute=request.compute,
         reference=request.reference,
         model=request.model,
+        conventions=chosen_convention(request.convention, contenders),
     )
     with workers(job, request.jobs) as executor:
         results = _measured(request, job, blocks, executor, advance)
@@ -152,6 +160,7 @@ def run(request: Request, advance: Advance = lambda elements: None) -> Report:
         ),
         results=tuple(results),
         first_failures=_first_failures(results, request.scales),
+        convention=request.convention,
     )
 
 

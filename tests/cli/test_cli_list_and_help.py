@@ -27,12 +27,12 @@ def test_the_version(invoke: Invoke) -> None:
 def test_the_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
     finished = invoke(*arguments)
     assert (finished.status, finished.err) == (0, "")
-    for name in ("compare", "exact", "list", "replay", "schema", "trace"):
+    for name in ("compare", "conformance", "exact", "list", "replay", "schema", "trace"):
         line = next(line for line in finished.out.splitlines() if line.split()[:1] == [name])
         assert len(line.split()) > 3
 
 
-@pytest.mark.parametrize("command", ["compare", "exact", "list", "replay", "schema"])
+@pytest.mark.parametrize("command", ["compare", "conformance", "exact", "list", "replay", "schema"])
 def test_each_command_has_help(invoke: Invoke, command: str) -> None:
     for flag in ("-h", "--help"):
         finished = invoke(command, flag)
