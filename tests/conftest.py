@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+# The products of matrices are small here: several threads would mostly wait for one another. Before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
