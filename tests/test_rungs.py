@@ -176,7 +176,7 @@ def check(c: Case, found: Any, settled: Any, i: int, fmt: Format) -> None:
 @every_format
 @pytest.mark.parametrize("seed", [0, 1])
 def test_settled_balls_are(fmt: Format, seed: int) -> None:
-    given = list(cases(fmt, random.Random(seed), 6000))
+    given = list(cases(fmt, random.Random(seed), 4000))
     assert len(given) > 2000
     found, settled = of_balls(balls_of(given), fmt)
     assert 0.2 < np.mean(settled) < 0.95
