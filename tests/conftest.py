@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+# The products of matrices are small here: several threads would mostly wait for one another. Before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -39,6 +44,12 @@ def _refuse(name: str) -> NoReturn:
 
 
 Invoke = Callable[..., Finished]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and the libraries stay: no collection of garbage need walk over them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

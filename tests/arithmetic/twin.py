@@ -12,17 +12,22 @@ from overflowscope.formats import Floats, Format
 
 
 def nearest(value: Fraction, fmt: Format) -> float:
-    """Rounded to the format, ties to even (Python's round does so); an infinity, or nan, beyond it."""
+    """Rounded to the format, ties to even; an infinity, or nan, beyond it."""
     if value == 0:
         return 0.0
     n, d = abs(value.numerator), value.denominator
     e = n.bit_length() - d.bit_length()
     e -= n * 2 ** max(-e, 0) < d * 2 ** max(e, 0)
-    quantum = Fraction(2) ** (max(e, fmt.emin) - fmt.precision + 1)
-    rounded = round(value / quantum) * quantum
-    if abs(rounded) > Fraction(fmt.largest):
-        return (math.inf if value > 0 else -math.inf) if fmt.has_infinity else math.nan
-    return float(rounded)
+    # In integers: that many whole quanta, and a rest of n/d that is less than one.
+    quantum = max(e, fmt.emin) - fmt.precision + 1
+    n, d = n << max(-quantum, 0), d << max(quantum, 0)
+    whole, rest = divmod(n, d)
+    whole += 2 * rest > d or (2 * rest == d and whole % 2 == 1)
+    # At most 2**precision quanta: a double holds them, unless they are beyond the largest exponent.
+    rounded = math.ldexp(whole, quantum) if whole.bit_length() + quantum - 1 <= fmt.emax else math.inf
+    if rounded > fmt.largest:
+        rounded = math.inf if fmt.has_infinity else math.nan
+    return rounded if value > 0 else -rounded
 
 
 def step(name: str, a: float, b: float, fmt: Format) -> float:

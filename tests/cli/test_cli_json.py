@@ -149,10 +149,9 @@ def test_every_formulation_in_every_format(found: Found, validator: Any, operati
 def test_documents_on_unusual_logits(here: Path, found: Found, validator: Any, values: Any) -> None:
     array = np.array(values)
     np.savez(here / "in.npz", logits=array, labels=np.zeros(array.shape[:-1], int))
-    for scales in ("1", "1,1000"):
-        document = found("in.npz", "--op", ",".join(OPERATIONS), "--scale", scales, *EVERYTHING)
-        check(document, validator)
-        assert document["input"]["leading"] == list(array.shape[:-1])
+    document = found("in.npz", "--op", ",".join(OPERATIONS), "--scale", "1,1000", *EVERYTHING)
+    check(document, validator)
+    assert document["input"]["leading"] == list(array.shape[:-1])
 
 
 def test_documents_of_other_options(here: Path, logits: Path, found: Found, validator: Any) -> None:

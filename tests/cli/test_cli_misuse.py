@@ -135,8 +135,8 @@ def test_empty_values(refused: Refused, idle: None, here: Path, option: str) -> 
         (["--max-rows", "2"], "--max-rows goes with an input file, and none was given"),
         (["--rows", "1000001", "--classes", "1000000"], "1,000,001,000,000 logits are more than 1,000,000,000,000"),
         (["logits.npy", "--key", "a"], "logits.npy: there is no array 'a'"),
-        (["--impl", "own.py:f", "--op", "softmax,logsumexp"], "--impl goes with one --op, and several were named"),
-        (["--impl", "own.py:f", "--op", "softmax", "--op", "logsumexp"], "--impl goes with one --op"),
+        (["--impl", "own.py:f", "--op", "softmax,logsumexp"], "own.py:f is of one operation, and several were named"),
+        (["--impl", "own.py:f", "--op", "softmax", "--op", "logsumexp"], "own.py:f is of one operation"),
     ],
 )
 def test_options_that_exclude_each_other(

@@ -150,7 +150,7 @@ def line_of(text: str) -> int:
         ("own.py", "'own.py' names no function; my.py:function or package.module:function is wanted"),
         ("own.py:", "'own.py:' names no function"),
         (":softmax", "':softmax' names no function"),
-        ("", "'' names no function"),
+        ("", "unknown implementation ''; known: "),
         ("own.py:number", "own.py: number is no function but int"),
         (
             "no_such_module_anywhere:f",
@@ -239,7 +239,8 @@ def test_a_function_is_measured_as_the_formulation_that_it_is(logits: Path, foun
         assert (ours["formulation"], ours["implementation"]) == ("shifted", "numpy")
         assert (own["formulation"], own["implementation"]) == (None, spec)
         # A list of Python's numbers comes back as float64, which holds all of them.
-        names = ("formulation", "implementation") + (("returned",) if spec.endswith("listed") else ())
+        assert (ours["version"], own["version"]) == (np.__version__, None)
+        names = ("formulation", "implementation", "version") + (("returned",) if spec.endswith("listed") else ())
         assert {k: v for k, v in own.items() if k not in names} == {k: v for k, v in ours.items() if k not in names}
 
 

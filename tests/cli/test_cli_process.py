@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import overflowscope
+from overflowscope import cli
 
 COMMAND = [sys.executable, "-m", "overflowscope"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell and signals are needed")
@@ -161,16 +163,30 @@ def test_workers_end_with_the_process_that_started_them(here: Path, name: str) -
 @posix
 def test_output_in_an_encoding_that_cannot_hold_it(here: Path) -> None:
     (here / "\u6e29.json").write_text("[[1, 100]]")
-    for encoding in ("ascii", "latin-1"):
-        for form in ("table", "json", "csv", "markdown"):
-            done = shell(
-                f"overflowscope compare *.json --dtype float16 --format {form}", here, PYTHONIOENCODING=encoding
-            )
-            assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout.isascii()
-            assert form != "json" or json.loads(done.stdout)["input"]["source"].endswith(".json")
+    for encoding, form in (("ascii", "table"), ("latin-1", "json")):
+        done = shell(f"overflowscope compare *.json --dtype float16 --format {form}", here, PYTHONIOENCODING=encoding)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()
+    assert json.loads(done.stdout)["input"]["source"].endswith(".json")
     done = shell("overflowscope compare \u6e29.npy", here, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (2, "overflowscope: error: \\u6e29.npy: there is no such file\n")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_every_form_in_an_encoding_that_cannot_hold_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, form: str
+) -> None:
+    """The same of a standard output in this process, strict in its encoding as a real one is."""
+    (here / "\u6e29.json").write_text("[[1, 100]]")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, errors="strict"))
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(["compare", "\u6e29.json", "--dtype", "float16", "--format", form])
+    assert stopped.value.code == 0
+    out = written.getvalue().decode("ascii")
+    assert len(out) > 100
+    assert form != "json" or json.loads(out)["input"]["source"].endswith(".json")
 
 
 @posix

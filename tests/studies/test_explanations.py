@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -413,16 +414,34 @@ OTHER = {
 }
 
 
+for name, function in OTHER.items():
+    function.__qualname__ = name
+ANYTHING = ([[0.0, 1.0]], [[100.0, -100.0]], [[0.0, -1000.0]], [[-800.0, -900.0]], [[INF, 0.0]], [[-INF, 3.0]])
+
+
+@functools.cache
+def of_anything(dtype: str) -> list[Measurement]:
+    """What each of them does of each input: side by side, so that the formulations are measured once for all."""
+    return [
+        m
+        for logits in ANYTHING
+        for operation in ("softmax", "log_softmax")
+        for compute in (None, "float32")
+        for m in overflowscope.compare(
+            logits, operations=operation, dtypes=dtype, implementations=OTHER.values(), formulations="all",
+            compute=compute,
+        ).results
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", OTHER)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn"])
 def test_whatever_it_does_it_is_measured_and_its_failures_get_a_sentence(name: str, dtype: str) -> None:
-    inputs = ([[0.0, 1.0]], [[100.0, -100.0]], [[0.0, -1000.0]], [[-800.0, -900.0]], [[INF, 0.0]], [[-INF, 3.0]])
-    for logits in inputs:
-        for operation in ("softmax", "log_softmax"):
-            for compute in (None, "float32"):
-                m = own(OTHER[name], logits, operation, dtype, compute=compute)
-                assert m.explanation is None or m.name + f" {operation}: " in said(m)
-                assert m.explanation or not m.failures
+    found = [m for m in of_anything(dtype) if m.implementation == f"{__name__}:{name}"]
+    assert len(found) == 4 * len(ANYTHING)
+    for m in found:
+        assert m.explanation is None or m.name + f" {m.operation}: " in said(m)
+        assert m.explanation or not m.failures
 
 
 def test_a_product_with_a_reciprocal_is_explained() -> None:
@@ -503,13 +522,17 @@ def coarser(m: Measurement, than: Measurement) -> bool:
     return all(a is not None and b is not None and a > b for a, b in pairs)
 
 
+@functools.cache
+def in_every_format(scale: float, *formulations: str) -> tuple[Measurement, ...]:
+    logits = np.random.default_rng(int(scale)).normal(size=(12, 6)) * scale
+    names = {"operations": list(operations()), "dtypes": list(FORMATS), "seed": 3}
+    return tuple(overflowscope.compare(logits, formulations=formulations, **names).results)
+
+
 @pytest.mark.parametrize("scale", [1.0, 12.0, 100.0, 1e3, 1e5])
 @pytest.mark.parametrize("formulations", [["naive"], ["naive", "shifted", "lse"], ["all"]], ids=len)
 def test_only_what_was_clean_in_this_very_run_is_recommended(formulations: Sequence[str], scale: float) -> None:
-    logits = np.random.default_rng(int(scale)).normal(size=(12, 6)) * scale
-    names = {"operations": list(operations()), "dtypes": list(FORMATS), "seed": 3}
-    shown = overflowscope.compare(logits, formulations=formulations, **names).results
-    every = overflowscope.compare(logits, formulations=["all"], **names).results
+    shown, every = in_every_format(scale, *formulations), in_every_format(scale, "all")
     explained = 0
     for m in shown:
         if m.explanation is None:
