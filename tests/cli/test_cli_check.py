@@ -203,7 +203,7 @@ def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
     write(kept, RIGHT.replace(old, new))
     path.write_text(elsewhere)
     done = invoke("check", *IMPL, "--json")
-    assert findings(done.document) == {case: {"underflow"}, "loss": set()}
+    assert "underflow" in findings(done.document)[case]
 
 
 def test_nothing_is_written_where_a_case_could_not_run(kept: Path, invoke: Invoke) -> None:
