@@ -146,10 +146,7 @@ def test_more_keys_are_allowed() -> None:
         (TEXT.replace('"records": [', '"records": [1,'), r"a record is 1"),
         ('{"schema": "overflowscope.baseline/1"}', r"environment is no table"),
         ('{"schema": "overflowscope.baseline/1", "environment": {"cpu": 3}}', r"environment is no table .*\(line 1\)"),
-        (
-            '{"schema": "overflowscope.baseline/1", "environment": {}, "records": {}}',
-            r"records are no array \(line 1\)",
-        ),
+        (TEXT.split('"records"')[0] + '"records": {}}', r"records are no array \(line \d+\)"),
         ("[" * 100_000, r"it is no (baseline|JSON)"),
     ],
 )
