@@ -63,14 +63,14 @@ def logits(
         width, height = draw(shape[0]), draw(shape[1])
         with np.errstate(over="ignore"):
             drawn = np.array([_row(draw, st, numbers, width) for _ in range(height or 1)])
-        values = np.clip(drawn, low, high)
+        values: Floats = np.clip(drawn, low, high)
         for row in values:
             if special:
                 _put(draw, st, row, st.sampled_from(special), width)
             if masked:
                 _put(draw, st, row, st.just(-math.inf), width if allow_all_masked else width - 1)
         with np.errstate(invalid="ignore"):
-            made = values.astype(numpy_dtype)
+            made: NDArray[Any] = values.astype(numpy_dtype)
         return made if height is not None else made[0]
 
     return cast("SearchStrategy[NDArray[Any]]", st.composite(arrays)())
@@ -151,8 +151,10 @@ def _finite(st: Any, fmt: Format, low: float, high: float) -> Any:
 
 
 def _row(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    """A row, rounded by its dtype afterwards: independent numbers, then made into one of the kinds. The first kind leaves them alone,
-    so that a row of any kind shrinks to one of the first with the same numbers, where that will do."""
+    """A row before its dtype rounds it: independent numbers, made into one of the kinds.
+
+    The first kind leaves them alone: a row of any kind shrinks to the same numbers as they were drawn, where they do.
+    """
     drawn = [draw(numbers.finite) for _ in range(min(width, MOST_DRAWN))]
     row = np.array(drawn + [drawn[-1]] * (width - len(drawn)), np.float64)
     kind = draw(st.sampled_from(KINDS))
