@@ -26,6 +26,7 @@ bench:
 	$(PYTHON) benchmarks/radius.py
 	$(PYTHON) benchmarks/bounds.py
 	$(PYTHON) benchmarks/measuring.py
+	$(PYTHON) benchmarks/check.py
 
 fuzz:
 	$(PYTHON) -W error tests/fuzz/fuzz_reading.py $(FUZZ)

@@ -163,6 +163,8 @@ def _reports(given: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]
         form, equals, file = text.partition("=")
         if not equals or not file:
             raise InputError(f"--report {text} names no file", hint="write FORM=FILE, such as junit=out.xml")
+        if file == "-":
+            raise InputError(f"--report {text}: standard output has a form already", hint=f"--format {form}")
         found.append((chosen_form(form, False, known), file))
     return found
 
@@ -238,7 +240,7 @@ def _bound(given: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             alone.append(text)
         elif found[1] in bound:
             raise InputError(f"--impl {found[1]}=... was given twice")
-        elif found[1] in libraries.names():
+        elif found[1] in ("numpy", *libraries.names()):
             raise InputError(f"--impl {text}: {found[1]} is a library's name", hint="call it something else")
         else:
             bound[found[1]] = found[2]

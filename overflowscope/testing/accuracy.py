@@ -70,6 +70,7 @@ def assert_accurate(
     anything but real numbers of the right shape. Source of the measures: Muller et al., Handbook of Floating-Point
     Arithmetic (2018), and the README.
     """
+    __tracebackhide__ = True  # what pytest shows is the line that asserts
     _check_numbers(limits)
     contenders = _contenders(function, operation, quantity)
     for contender in contenders:

@@ -63,14 +63,14 @@ def logits(
         width, height = draw(shape[0]), draw(shape[1])
         with np.errstate(over="ignore"):
             drawn = np.array([_row(draw, st, numbers, width) for _ in range(height or 1)])
-        values = np.clip(formats.round_to(drawn, fmt), low, high)
+        values: Floats = np.clip(drawn, low, high)
         for row in values:
             if special:
                 _put(draw, st, row, st.sampled_from(special), width)
             if masked:
                 _put(draw, st, row, st.just(-math.inf), width if allow_all_masked else width - 1)
         with np.errstate(invalid="ignore"):
-            made = values.astype(numpy_dtype)
+            made: NDArray[Any] = values.astype(numpy_dtype)
         return made if height is not None else made[0]
 
     return cast("SearchStrategy[NDArray[Any]]", st.composite(arrays)())
@@ -143,7 +143,7 @@ def _finite(st: Any, fmt: Format, low: float, high: float) -> Any:
     whole = max(math.ceil(low), -reach), min(math.floor(high), reach)
     kinds = [st.integers(*whole).map(float)] if whole[0] <= whole[1] else []
     safe = float(formats.round_to(np.float64(fmt.log_largest), fmt))
-    first = (-0.0, safe, safe + _quantum(safe, fmt), fmt.largest, -fmt.largest, fmt.smallest)
+    first = (-0.0, safe, safe + _quantum(safe, fmt), fmt.largest, -fmt.largest)
     for pool in (first, corners(fmt)):
         held = [c for c in pool if low <= c <= high]
         kinds += [st.sampled_from(held)] if held else []
@@ -151,8 +151,10 @@ def _finite(st: Any, fmt: Format, low: float, high: float) -> Any:
 
 
 def _row(draw: Draw, st: Any, numbers: Numbers, width: int) -> Floats:
-    """A row, not yet rounded: independent numbers, then made into one of the kinds. The first kind leaves them alone,
-    so that a row of any kind shrinks to one of the first with the same numbers, where that will do."""
+    """A row before its dtype rounds it: independent numbers, made into one of the kinds.
+
+    The first kind leaves them alone: a row of any kind shrinks to the same numbers as they were drawn, where they do.
+    """
     drawn = [draw(numbers.finite) for _ in range(min(width, MOST_DRAWN))]
     row = np.array(drawn + [drawn[-1]] * (width - len(drawn)), np.float64)
     kind = draw(st.sampled_from(KINDS))

@@ -66,7 +66,8 @@ def test_names_that_resemble_nothing_list_what_there_is(refused: Refused, idle: 
 
 def test_commands_that_do_not_exist(refused: Refused) -> None:
     assert refused("compar").startswith("unknown command 'compar'; did you mean compare")
-    assert refused("qqq") == "unknown command 'qqq'; known: compare, conformance, exact, list, replay, schema, trace"
+    known = "check, compare, conformance, exact, list, replay, schema, trace"
+    assert refused("qqq") == f"unknown command 'qqq'; known: {known}"
     assert refused("_output").startswith("unknown command '_output'")
     assert refused("schema", "compre") == "unknown document 'compre'; did you mean compare?"
     assert refused("list", "more").startswith("Got unexpected extra argument")

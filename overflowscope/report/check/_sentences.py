@@ -11,6 +11,8 @@ from overflowscope.records.check import Check, Checked, Finding, Result
 
 FAULTS = (Result.ERROR, Result.FINDING)
 """The results that do not hold, gravest first."""
+GRAVEST = ("nan", "overflow", "underflow")
+"""The findings that are named before others of the same check: they say what the others come of."""
 
 
 def key(checked: Checked) -> str:
@@ -19,15 +21,17 @@ def key(checked: Checked) -> str:
 
 
 def result(checked: Checked) -> str:
-    """One word or two: small letters where the check holds, capitals where not: what broke first, and how much more."""
+    """One word or two: small letters where the check holds, capitals where not: what is gravest, and how much more."""
     if checked.result == Result.ERROR:
         return "ERROR"
     if checked.result != Result.FINDING:
         return str(Result(checked.result).value)
     if not checked.findings:
         return "FINDING"
-    more = len(checked.findings) - 1
-    return printable(checked.findings[0].what).upper().replace("_", " ") + (f" +{more}" if more else "")
+    kinds = [f.what for f in checked.findings]
+    first = next((kind for kind in GRAVEST if kind in kinds), kinds[0])
+    more = f" +{len(kinds) - 1}" if len(kinds) > 1 else ""
+    return printable(first).upper().replace("_", " ") + more
 
 
 def figures(finding: Finding) -> str:

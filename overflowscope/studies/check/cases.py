@@ -262,7 +262,7 @@ def _contender(case: Case) -> Contender:
     if len(found) > 1:
         known = ", ".join(c.formulation or c.name for c in found)
         raise InputError(f"{case.implementation} runs several formulations", hint=f"name one of {known}")
-    return found[0]
+    return replace(found[0], implementation=case.implementation) if offer.single else found[0]
 
 
 def _source(case: Case) -> Source:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,10 @@ class Worker:
         # What is forked holds this end too, and is to let it go.
         inherited = self.connection if forks else None
         self.process = context.Process(target=_serve, args=(theirs, inherited, self.prepare))
-        self.process.start()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of the threads that NumPy's BLAS keeps; see chunks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.process.start()
         theirs.close()
         # The process does the same: whichever comes first, it is done before the other goes on.
         with contextlib.suppress(OSError, AttributeError):
