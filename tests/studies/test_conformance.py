@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,7 @@ import overflowscope
 from overflowscope import formats
 from overflowscope.errors import InputError, Unmeasured
 from overflowscope.implementations import Implementation
+from overflowscope.libraries import names
 from overflowscope.records.conformance import LIMIT, Answer, Case, Cases, Conformance, Run
 from overflowscope.studies.conformance import request, run
 from overflowscope.studies.conformance.agreement import agree
@@ -189,6 +190,43 @@ def test_scipys_answers_are_those_of_direct_calls() -> None:
             np.testing.assert_array_equal(written(given.values), expected)
             assert given.agrees["scipy"] is True
             assert set(answer(c, "naive").agrees) == {LIMIT, "scipy"}
+
+
+def direct_torch(operation: str, logits: Any, label: int) -> Any:
+    import torch
+
+    x = torch.from_numpy(logits)
+    if operation == "cross_entropy":
+        return torch.nn.functional.cross_entropy(x, torch.tensor([label]), reduction="none").numpy()
+    functions = {"softmax": torch.softmax, "log_softmax": torch.log_softmax, "logsumexp": torch.logsumexp}
+    return functions[operation](x, -1).numpy()
+
+
+def direct_jax(operation: str, logits: Any, label: int) -> Any:
+    import jax
+
+    if operation == "cross_entropy":
+        return -np.asarray(jax.nn.log_softmax(logits, axis=-1))[:, label]
+    functions = {"softmax": jax.nn.softmax, "log_softmax": jax.nn.log_softmax, "logsumexp": jax.nn.logsumexp}
+    return np.asarray(functions[operation](logits, axis=-1))
+
+
+@pytest.mark.parametrize(("library", "direct"), [("torch", direct_torch), ("jax", direct_jax)])
+def test_the_frameworks_answers_are_those_of_direct_calls(library: str, direct: Callable[..., Any]) -> None:
+    if library not in names():
+        pytest.skip(f"{library} is not among the libraries")
+    pytest.importorskip(library)
+    found = overflowscope.conformance(implementations=[library], formulations=["naive"])
+    for r in found.results:
+        for c in r.cases:
+            expected = direct(r.operation, written(c.logits).astype(r.dtype)[None], c.label)
+            given = answer(c, library)
+            assert given.status == "ok"
+            theirs = np.asarray(expected, np.float64).ravel()
+            # nan and the infinities one by one; other numbers as agreement says.
+            np.testing.assert_array_equal(np.isnan(written(given.values)), np.isnan(theirs))
+            assert agree(written(given.values), theirs, formats.named(r.dtype))
+            assert given.agrees[library] is True
 
 
 def test_agreement_is_counted_over_cases() -> None:
