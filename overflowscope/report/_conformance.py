@@ -163,6 +163,7 @@ def _missing(found: Conformance) -> list[str]:
     for result, case, answer in _answers(found):
         if answer.status != "ok":
             reason = answer.reason or "no reason was given"
+            reason = reason if reason.startswith(answer.name) else f"{answer.name}: {reason}"
             cases.setdefault((result.dtype, answer.status, reason, result.operation), []).append(case.name)
     whole = {(r.dtype, r.operation): len(r.cases) for r in found.results}
     places: dict[tuple[str, str, str, str], list[str]] = {}

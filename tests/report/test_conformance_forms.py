@@ -204,7 +204,7 @@ def test_every_sentence_is_said_once_and_with_its_cases() -> None:
 
 def test_what_is_lacking_everywhere_is_said_once() -> None:
     """One reason in every case of two operations is one sentence, and there is no share of no cases."""
-    one = case("a", runs(1.0), UNDEFINED, lacking("lib", "unsupported", "lib: no"))
+    one = case("a", runs(1.0), UNDEFINED, lacking("lib", "unsupported", "no"))
     parts = [
         Cases(
             operation=o,
