@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +19,6 @@ from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
 from overflowscope.implementations import Offer, Own
 from overflowscope.inputs import of_arrays
-from overflowscope.libraries import offered
 from overflowscope.records import FirstFailure, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
 from overflowscope.rows import check_numbers
@@ -29,6 +27,9 @@ from overflowscope.studies.chunks import Advance, Block, Job, Part, chunks, done
 from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
 from overflowscope.tally import Element
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 SCHEMA = "overflowscope.compare/1"
 
@@ -119,6 +120,8 @@ def compare(
 
 def _offered(given: Callable[..., Any] | str) -> Offer:
     if isinstance(given, str):
+        from overflowscope.libraries import offered  # not needed for our formulations
+
         return offered(given)
     return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
 
