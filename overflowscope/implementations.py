@@ -20,6 +20,8 @@ from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, printable, unknown
 from overflowscope.formats import FORMATS
 
+TIMEOUT = 60.0
+"""Seconds in which an answer is to come from what is waited for, unless others are given."""
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 

@@ -22,12 +22,11 @@ from overflowscope import implementations
 from overflowscope.catalogue import Counterpart, Operation
 from overflowscope.errors import InputError, Unmeasured, unknown
 from overflowscope.formats import FORMATS
-from overflowscope.implementations import Implementation, Offer, Own, raised
+from overflowscope.implementations import TIMEOUT, Implementation, Offer, Own, raised
 
 Call = Callable[..., Any]
-TIMEOUT = 60.0
-"""Seconds in which an answer is to come, unless others are given, and the most that may be."""
 LONGEST = 10**6
+"""Seconds that an answer may be waited for, at most."""
 
 
 def names() -> list[str]:

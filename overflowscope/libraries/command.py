@@ -32,8 +32,8 @@ from overflowscope.arithmetic import numbers
 from overflowscope.catalogue import Operation
 from overflowscope.errors import InputError, Unmeasured, printable
 from overflowscope.formats import Floats
-from overflowscope.implementations import Implementation
-from overflowscope.libraries import TIMEOUT, check_native
+from overflowscope.implementations import TIMEOUT, Implementation
+from overflowscope.libraries import check_native
 from overflowscope.libraries._program import Program, quoted
 
 WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}

@@ -12,10 +12,9 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,6 +30,9 @@ from overflowscope.rows import Rows, held
 from overflowscope.sources import Source
 from overflowscope.studies import convention
 from overflowscope.tally import Tally
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 Advance = Callable[[int], None]
 SLOW = 2**12
@@ -143,23 +145,18 @@ def done(
     def advanced(chunk: Chunk) -> None:
         advance(len(chunk.blocks) * (chunk.stop - chunk.start) * job.source.classes)
 
-    try:
-        for chunk in todo:
-            if executor is None:
-                yield chunk, work(job, chunk, advance)
-                continue
-            waiting.append((chunk, _submitted(executor, chunk)))
-            if len(waiting) >= ahead:
-                first, future = waiting.popleft()
-                yield first, future.result()
-                advanced(first)
-        for first, future in waiting:
+    for chunk in todo:
+        if executor is None:
+            yield chunk, work(job, chunk, advance)
+            continue
+        waiting.append((chunk, _submitted(executor, chunk)))
+        if len(waiting) >= ahead:
+            first, future = waiting.popleft()
             yield first, future.result()
             advanced(first)
-    except BrokenExecutor:
-        raise InputError(
-            "a worker process died", hint="perhaps memory ran out: --jobs 1, or fewer classes, take less"
-        ) from None
+    for first, future in waiting:
+        yield first, future.result()
+        advanced(first)
 
 
 def _submitted(executor: Executor, chunk: Chunk) -> Future[Parts]:
@@ -171,12 +168,12 @@ def _submitted(executor: Executor, chunk: Chunk) -> Future[Parts]:
 
 @contextmanager
 def workers(job: Job, jobs: int) -> Iterator[Executor | None]:
-    """A pool of that many processes that know the job, or None for one."""
+    """A pool of that many processes that know the job, or None for one. Raises InputError where one of them dies."""
     if jobs == 1:
         yield None
         return
     import multiprocessing  # not needed before there is much to do
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
     # A forked worker has what its parent imported and read, for nothing. Threads do not survive a fork, locks do.
     forks = sys.platform == "linux" and threading.active_count() == 1
@@ -184,10 +181,13 @@ def workers(job: Job, jobs: int) -> Iterator[Executor | None]:
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(job,))
     try:
         yield pool
-    except BaseException:
+    except BaseException as error:
         # Nobody wants the chunks at hand any more, and one may take minutes, or a person's function for ever.
         for process in list((pool._processes or {}).values()):
             process.kill()
+        if isinstance(error, BrokenExecutor):
+            hint = "perhaps memory ran out: --jobs 1, or fewer classes, take less"
+            raise InputError("a worker process died", hint=hint) from None
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

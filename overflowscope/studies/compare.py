@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +17,8 @@ from overflowscope.environment import environment
 from overflowscope.errors import InputError, unknown
 from overflowscope.evaluate import computing
 from overflowscope.formats import Floats, Format
-from overflowscope.implementations import Offer, Own
+from overflowscope.implementations import TIMEOUT, Offer, Own
 from overflowscope.inputs import of_arrays
-from overflowscope.libraries import TIMEOUT, offered
 from overflowscope.measure import computes
 from overflowscope.records import FirstFailure, Measurement, Reference, Report
 from overflowscope.reference import LADDERS, reference
@@ -31,6 +29,9 @@ from overflowscope.studies.convention import LIMIT, chosen_convention
 from overflowscope.studies.verdict import Try, explained, lacking
 from overflowscope.summarise import Label, summarise
 from overflowscope.tally import Element
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 SCHEMA = "overflowscope.compare/1"
 
@@ -129,6 +130,8 @@ def compare(
 def offer(given: Callable[..., Any] | str, timeout: float = TIMEOUT) -> Offer:
     """A function of one's own, or what a name stands for. Raises InputError as ``offered`` does."""
     if isinstance(given, str):
+        from overflowscope.libraries import offered  # not needed for our formulations
+
         return offered(given, timeout)
     return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
 

@@ -14,7 +14,7 @@ from overflowscope.cases import Contender
 from overflowscope.catalogue import Formulation
 from overflowscope.formats import FORMATS, Floats, Format
 from overflowscope.records import Measurement, Outcome
-from overflowscope.studies import backward, explain
+from overflowscope.studies import explain
 from overflowscope.studies.digits import beside, number
 from overflowscope.studies.explain import Failure
 from overflowscope.summarise import exact
@@ -152,7 +152,10 @@ def _why(attempt: Try, again: Again, fmt: Format, compute: Format | None, model:
     def run(xp: object, x: object, labels: object) -> object:
         return attempt.contender.run(xp, *arguments(x, labels))
 
-    cause = backward.cause if operation.quantity == "gradient" else explain.cause
+    if operation.quantity == "gradient":
+        from overflowscope.studies.backward import cause  # not needed for values
+    else:
+        cause = explain.cause
     why = cause(run, failure) or (None if failure.sum_error is not None else _unseen(logits, fmt, element))
     return f"{why} (row {row})" if why and attempt.measurement.rows > 1 else why
 
