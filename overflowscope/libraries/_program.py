@@ -17,6 +17,8 @@ PATIENCE = 1.0
 """Seconds in which a program may end by itself when there is nothing more to read."""
 GLANCE = 0.1
 """Seconds after which one that is silent is looked after."""
+GUARD = 'read -r done || kill -s KILL -- "-$0"'
+"""For a shell: kill the group of the number given unless a line comes before its input ends, as it does with us."""
 QUOTED = 80
 """Characters of what a program said that are repeated."""
 
@@ -25,14 +27,15 @@ class Program:
     """A process, known as ``name`` in errors, that is to answer within ``timeout`` seconds.
 
     It runs without a shell, in a process group of its own, its standard error and environment ours; it is started by
-    the first ``ask``, in every process of ours that asks. Whatever becomes of us but a kill, its whole group is
-    ended: by ``stop``, by an error in ``ask`` (Ctrl-C is one), when this object is gone, and at exit.
+    the first ``ask``, in every process of ours that asks. Its whole group is ended: by ``stop``, by an error in
+    ``ask`` (Ctrl-C is one), when this object is gone, and at exit; by a guard, where we are killed ourselves.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], timeout: float):
         self.name, self.arguments, self.timeout = name, list(arguments), timeout
         self._owner = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Any = None
         self._finalizer: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -55,7 +58,7 @@ class Program:
     def stop(self, patience: float = PATIENCE) -> None:
         """End it and all of its group; it may take ``patience`` seconds to end by itself. The next ask starts anew."""
         if self._process is not None and self._owner == os.getpid():
-            _end(self._process, patience)
+            _end(self._process, self._guard, patience)
             self._finalizer.cancel()
         self._process = None
 
@@ -74,8 +77,8 @@ class Program:
             )
         except (OSError, ValueError) as error:
             raise self.error(f"cannot be started: {getattr(error, 'strerror', None) or error}") from None
-        self._process, self._owner = process, os.getpid()
-        self._finalizer = Finalize(self, _end, (process, PATIENCE), exitpriority=10)
+        self._process, self._owner, self._guard = process, os.getpid(), _guard(process)
+        self._finalizer = Finalize(self, _end, (process, self._guard, PATIENCE), exitpriority=10)
         assert process.stdin is not None
         os.set_blocking(process.stdin.fileno(), False)
         return process
@@ -160,7 +163,15 @@ def _written(into: int, rest: memoryview) -> int:
         return len(rest)
 
 
-def _end(process: subprocess.Popen[bytes], patience: float) -> None:
+def _guard(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    guarding = ["/bin/sh", "-c", GUARD, str(process.pid)]
+    return subprocess.Popen(
+        guarding, bufsize=0, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+
+
+def _end(process: subprocess.Popen[bytes], guard: subprocess.Popen[bytes], patience: float) -> None:
     """No more to read, a moment to end, and then the group is killed: what the program started goes with it."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -174,5 +185,6 @@ def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        guard.communicate(b"\n")
         process.wait()
         process.stdout.close()
