@@ -48,9 +48,12 @@ class Program:
         It may be ``most`` bytes long. Empty lines are no answers, and a second line is one too many.
         """
         try:
-            process = self._started()
-            self._heard_nothing(process)
-            return self._answer(process, line, most)
+            if self._process is None or self._owner != os.getpid():
+                self._start()
+            else:
+                self._hear_nothing(self._process)
+            assert self._process is not None
+            return self._answer(self._process, line, most)
         except BaseException:
             self.stop(0.0)
             raise
@@ -66,9 +69,7 @@ class Program:
         """The error of that program."""
         return InputError(what, source=self.name, hint=hint)
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._owner == os.getpid():
-            return self._process
+    def _start(self) -> None:
         from multiprocessing.util import Finalize  # runs in workers too, where atexit and weakref.finalize do not
 
         try:
@@ -81,10 +82,9 @@ class Program:
         self._finalizer = Finalize(self, _end, (process, self._guard, PATIENCE), exitpriority=10)
         assert process.stdin is not None
         os.set_blocking(process.stdin.fileno(), False)
-        return process
 
-    def _heard_nothing(self, process: subprocess.Popen[bytes]) -> None:
-        """What stands in its output before it is asked is no answer to what comes."""
+    def _hear_nothing(self, process: subprocess.Popen[bytes]) -> None:
+        """What it said after an answer is no answer to what comes."""
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
@@ -109,7 +109,7 @@ class Program:
                     raise self._late(bool(rest))
                 ready = selector.select(min(left, GLANCE))
                 # What the program started may hold its output open after it has ended.
-                if not ready and process.poll() is not None:
+                if not ready and process.poll() is not None and not (ready := selector.select(0)):
                     raise self._gone(process)
                 for key, _ in ready:
                     if key.fd == into:

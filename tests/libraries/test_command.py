@@ -167,6 +167,8 @@ def test_logits_are_numbers_of_the_format_and_come_exactly(tmp_path: Path, writt
         ('{"result": [["inf", "-inf"]]}', [INF, -INF]),
         ('{"result": [[Infinity, -Infinity]]}', [INF, -INF]),
         ('{"result": [["nan", NaN]]}', [NAN, NAN]),
+        ('{"result": [["-nan", "Infinity"]]}', [NAN, INF]),
+        ('{"result": [["-Infinity", "NaN"]]}', [-INF, NAN]),
         ('{"result": [[1e400, -1e-400]]}', [INF, -0.0]),
         ('{"result": [[' + "9" * 5000 + ", -0.0]]}", [INF, -0.0]),
         ('{"id": 1, "else": [{}], "result": [[1e0, 2E-1]]}  ', [1, 0.2]),
