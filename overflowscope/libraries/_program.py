@@ -28,7 +28,8 @@ class Program:
 
     It runs without a shell, in a process group of its own, its standard error and environment ours; it is started by
     the first ``ask``, in every process of ours that asks. Its whole group is ended: by ``stop``, by an error in
-    ``ask`` (Ctrl-C is one), when this object is gone, and at exit; by a guard, where we are killed ourselves.
+    ``ask`` (Ctrl-C is one), when this object is gone, and at exit; by a guard, where we are killed ourselves (but for
+    the few milliseconds between the starts of the two).
     """
 
     def __init__(self, name: str, arguments: Sequence[str], timeout: float):

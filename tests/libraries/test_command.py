@@ -498,7 +498,8 @@ def test_standard_error_is_ours_and_output_is_not(written: Written) -> None:
 
 
 def test_other_processes_start_their_own(tmp_path: Path, written: Written) -> None:
-    spec = written(CHILDREN.format(pids=str(tmp_path / "pids"), then="", at_end=""))
+    """And are killed where one of them fails: when the programs have long been started, and their guards with them."""
+    spec = written(CHILDREN.format(pids=str(tmp_path / "pids"), then="time.sleep(0.7)", at_end=""))
     logits = np.ones((2**16, 2))
     answer = written(WORKING, "working.py")
     found = [
