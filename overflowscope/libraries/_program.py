@@ -17,6 +17,8 @@ PATIENCE = 1.0
 """Seconds in which a program may end by itself when there is nothing more to read."""
 GLANCE = 0.1
 """Seconds after which one that is silent is looked after."""
+GUARD = 'read -r done || kill -s KILL -- "-$0"'
+"""For a shell: kill the group of the number given unless a line comes before its input ends, as it does with us."""
 QUOTED = 80
 """Characters of what a program said that are repeated."""
 
@@ -25,14 +27,16 @@ class Program:
     """A process, known as ``name`` in errors, that is to answer within ``timeout`` seconds.
 
     It runs without a shell, in a process group of its own, its standard error and environment ours; it is started by
-    the first ``ask``, in every process of ours that asks. Whatever becomes of us but a kill, its whole group is
-    ended: by ``stop``, by an error in ``ask`` (Ctrl-C is one), when this object is gone, and at exit.
+    the first ``ask``, in every process of ours that asks. Its whole group is ended: by ``stop``, by an error in
+    ``ask`` (Ctrl-C is one), when this object is gone, and at exit; by a guard, where we are killed ourselves (but for
+    the few milliseconds between the starts of the two).
     """
 
     def __init__(self, name: str, arguments: Sequence[str], timeout: float):
         self.name, self.arguments, self.timeout = name, list(arguments), timeout
         self._owner = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Any = None
         self._finalizer: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -45,9 +49,12 @@ class Program:
         It may be ``most`` bytes long. Empty lines are no answers, and a second line is one too many.
         """
         try:
-            process = self._started()
-            self._heard_nothing(process)
-            return self._answer(process, line, most)
+            if self._process is None or self._owner != os.getpid():
+                self._start()
+            else:
+                self._hear_nothing(self._process)
+            assert self._process is not None
+            return self._answer(self._process, line, most)
         except BaseException:
             self.stop(0.0)
             raise
@@ -55,7 +62,7 @@ class Program:
     def stop(self, patience: float = PATIENCE) -> None:
         """End it and all of its group; it may take ``patience`` seconds to end by itself. The next ask starts anew."""
         if self._process is not None and self._owner == os.getpid():
-            _end(self._process, patience)
+            _end(self._process, self._guard, patience)
             self._finalizer.cancel()
         self._process = None
 
@@ -63,9 +70,7 @@ class Program:
         """The error of that program."""
         return InputError(what, source=self.name, hint=hint)
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._owner == os.getpid():
-            return self._process
+    def _start(self) -> None:
         from multiprocessing.util import Finalize  # runs in workers too, where atexit and weakref.finalize do not
 
         try:
@@ -74,14 +79,13 @@ class Program:
             )
         except (OSError, ValueError) as error:
             raise self.error(f"cannot be started: {getattr(error, 'strerror', None) or error}") from None
-        self._process, self._owner = process, os.getpid()
-        self._finalizer = Finalize(self, _end, (process, PATIENCE), exitpriority=10)
+        self._process, self._owner, self._guard = process, os.getpid(), _guard(process)
+        self._finalizer = Finalize(self, _end, (process, self._guard, PATIENCE), exitpriority=10)
         assert process.stdin is not None
         os.set_blocking(process.stdin.fileno(), False)
-        return process
 
-    def _heard_nothing(self, process: subprocess.Popen[bytes]) -> None:
-        """What stands in its output before it is asked is no answer to what comes."""
+    def _hear_nothing(self, process: subprocess.Popen[bytes]) -> None:
+        """What it said after an answer is no answer to what comes."""
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
@@ -106,7 +110,7 @@ class Program:
                     raise self._late(bool(rest))
                 ready = selector.select(min(left, GLANCE))
                 # What the program started may hold its output open after it has ended.
-                if not ready and process.poll() is not None:
+                if not ready and process.poll() is not None and not (ready := selector.select(0)):
                     raise self._gone(process)
                 for key, _ in ready:
                     if key.fd == into:
@@ -160,7 +164,15 @@ def _written(into: int, rest: memoryview) -> int:
         return len(rest)
 
 
-def _end(process: subprocess.Popen[bytes], patience: float) -> None:
+def _guard(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    guarding = ["/bin/sh", "-c", GUARD, str(process.pid)]
+    return subprocess.Popen(
+        guarding, bufsize=0, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+
+
+def _end(process: subprocess.Popen[bytes], guard: subprocess.Popen[bytes], patience: float) -> None:
     """No more to read, a moment to end, and then the group is killed: what the program started goes with it."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -174,5 +186,6 @@ def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        guard.communicate(b"\n")
         process.wait()
         process.stdout.close()

@@ -7,11 +7,12 @@ A request is one line of UTF-8, here in two::
 
 Logits are numbers of the dtype, with the digits that give them back through float64, or "inf", "-inf", "nan"; labels
 are there where what is asked has them. The answer is one line, an object with "result": a list of a list of numbers
-for each row, or of a number for each row, in the same writing (Infinity, -Infinity and NaN are taken too). Beside it
-may stand "id", which must be the request's; "dtype", in which it was computed, to which the numbers are rounded; and
-"version". Results without a dtype that are not numbers of the request's are taken for float64. To a request whose
-"quantity" is "gradient", only an answer with "quantity": "gradient" is one. Instead of a result there may be
-"unsupported": why there is none, which becomes a row; or "error": what went wrong, which ends the run.
+for each row, or of a number for each row, in the same writing (-nan, Infinity and NaN in quotes, and Infinity,
+-Infinity and NaN without them, are taken too). Beside it may stand "id", which must be the request's; "dtype", in which
+it was computed, to which the numbers are rounded; and "version". Results without a dtype that are not numbers of the
+request's are taken for float64. To a request whose "quantity" is "gradient", only an answer with "quantity": "gradient"
+is one. Instead of a result there may be "unsupported": why there is none, which becomes a row; or "error": what went
+wrong, which ends the run.
 """
 
 from __future__ import annotations
@@ -36,7 +37,12 @@ from overflowscope.implementations import TIMEOUT, Implementation
 from overflowscope.libraries import check_native
 from overflowscope.libraries._program import Program, quoted
 
-WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+WORDS = {
+    **dict.fromkeys(("inf", "+inf", "infinity", "+infinity"), math.inf),
+    **dict.fromkeys(("-inf", "-infinity"), -math.inf),
+    **dict.fromkeys(("nan", "-nan", "+nan"), math.nan),
+}
+"""What is not finite, in small letters, as C, JavaScript and Python write it."""
 LETTERS = 64
 """Bytes of an answer for each number, and PROLOGUE for the rest: nobody needs more."""
 PROLOGUE = 2**16
@@ -152,8 +158,8 @@ class Command:
     def _number(self, value: Any, place: int, shape: tuple[int, ...]) -> float:
         if isinstance(value, float):
             return value
-        if isinstance(value, str) and value in WORDS:
-            return WORDS[value]
+        if isinstance(value, str) and value.lower() in WORDS:
+            return WORDS[value.lower()]
         where = f"row {place // (shape[1] if len(shape) == 2 else 1)}"
         hint = 'what is not finite is "inf", "-inf" or "nan"'
         raise InputError(f"{_words(value)} is no number", source=self.name, where=where, hint=hint)
