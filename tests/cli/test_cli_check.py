@@ -76,6 +76,7 @@ def kept(here: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(here)
     done = invoke("check", *IMPL, "--update")
     assert (done.status, done.err) == (0, "")
+    assert "  new  " in done.out
     return here
 
 

@@ -115,6 +115,22 @@ def test_baselines(old: dict[str, Any], changes: dict[str, Any], factor: float, 
     assert all(f.old is not None and f.limit is not None for f in found)
 
 
+@pytest.mark.parametrize(
+    ("old", "limit", "new", "expected"),
+    [
+        (2.0, 9.0, 4.0, (2.0, 3.0)),  # the baseline alone
+        (8.0, 3.0, 4.0, (None, 3.0)),  # the limit alone
+        (2.0, 2.5, 4.0, (2.0, 2.5)),
+        (2.0, 3.5, 4.0, (2.0, 3.0)),
+    ],
+)
+def test_a_limit_and_a_baseline_make_one_finding(
+    old: float, limit: float, new: float, expected: tuple[float | None, float]
+) -> None:
+    (found,) = judged(altered(max_ulp=new), {"max_ulp": limit}, replace(OLD, max_ulp=old))
+    assert (found.what, found.new, found.old, found.limit) == ("max_ulp", new, *expected)
+
+
 def test_a_measurement_keeps_its_own_figures() -> None:
     assert not judged(CLEAN, {}, OLD)
     assert all(getattr(OLD, name) == 0 for name in COUNTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from overflowscope import catalogue
 from overflowscope.errors import InputError, unknown
@@ -57,7 +58,8 @@ def judged(
 
     nan fails every limit; with limits and no max_nan of its own, one element that is wrongly nan is a finding. Elements
     that are undecided are one, and so is a measurement of no element. Against ``old`` the largest error may be
-    ``factor`` times max(old, 0.5 ulp), and no count may grow. ``reason`` is the measurement's explanation where it has
+    ``factor`` times max(old, 0.5 ulp), and no count may grow; what breaks a limit too is one finding, with the nearer of
+    the two. ``reason`` is the measurement's explanation where it has
     one; no finding has a command yet. Raises InputError for an unknown limit.
     """
     for name in limits:
@@ -67,7 +69,7 @@ def judged(
     if new.max_ulp is None:
         found = [Finding(what="empty", new=0.0, old=None, limit=None, reason=_nothing(measurement), command=None)]
     else:
-        found = [*_beyond(measurement, new, limits), *_worse(measurement, new, old, factor)]
+        found = _joined(_beyond(measurement, new, limits), _worse(measurement, new, old, factor))
     undecided = measurement.incidence.undecided
     if undecided:
         reason = f"{undecided:,} elements have a truth too near a tie to say what they round to"
@@ -111,6 +113,16 @@ def _worse(m: Measurement, new: Figures, old: Figures | None, factor: float) -> 
         if not (now <= limit):
             found.append(Finding(what=what, new=now, old=before, limit=limit, reason=_reason(m, what), command=None))
     return found
+
+
+def _joined(beyond: list[Finding], worse: list[Finding]) -> list[Finding]:
+    """One finding for each figure."""
+    found = {f.what: f for f in beyond}
+    for f in worse:
+        other = found.get(f.what)
+        nearer = f.limit if other is None or other.limit is None or f.limit is None else min(f.limit, other.limit)
+        found[f.what] = replace(f, limit=nearer)
+    return list(found.values())
 
 
 def _number(figure: float | None) -> float:
