@@ -58,9 +58,9 @@ def judged(
 
     nan fails every limit; with limits and no max_nan of its own, one element that is wrongly nan is a finding. Elements
     that are undecided are one, and so is a measurement of no element. Against ``old`` the largest error may be
-    ``factor`` times max(old, 0.5 ulp), and no count may grow; what breaks a limit too is one finding, with the nearer of
-    the two. ``reason`` is the measurement's explanation where it has
-    one; no finding has a command yet. Raises InputError for an unknown limit.
+    ``factor`` times max(old, 0.5 ulp), and no count may grow; what breaks a limit too is one finding, with the nearer
+    of the two. ``reason`` is the measurement's explanation where it has one; no finding has a command yet. Raises
+    InputError for an unknown limit.
     """
     for name in limits:
         if name not in LIMITS:
