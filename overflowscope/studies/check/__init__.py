@@ -156,7 +156,7 @@ class _Run:
             return judge.judged(m, case.limits, old.figures, factor)
         # Of something else the old figures say nothing.
         what, reason = ("definition", ", ".join(changed)) if changed else ("input", "its logits or labels are others")
-        reason = f"{reason} than in the baseline" if what == "input" else reason
+        reason += "; --update if that is meant" if changed else " than in the baseline; --update if that is meant"
         other = Finding(what=what, new=None, old=None, limit=None, reason=reason, command=None)
         return (*judge.judged(m, case.limits), other)
 
@@ -239,7 +239,7 @@ def _failed(case: Case, error: str) -> Checked:
 
 
 def _vanished(record: Record) -> Checked:
-    reason = "the baseline has it, and no case makes it"
+    reason = "the baseline has it, and no case makes it; --update if that is meant"
     finding = Finding(what="vanished", new=None, old=None, limit=None, reason=reason, command=None)
     return Checked(
         case=record.case,

@@ -251,7 +251,8 @@ def _contender(case: Case) -> Contender:
     """The one implementation of the case."""
     if case.implementation is None:
         return cases.contenders([case.operation], [case.formulation or ""], [])[0]
-    offer = libraries.offered(case.spec or case.implementation)
+    # A little sooner than the whole case's: what a program has not answered is then said of the program.
+    offer = libraries.offered(case.spec or case.implementation, 0.9 * case.timeout)
     if isinstance(offer, Own):
         offer = replace(offer, name=case.implementation)
     named = None if case.formulation is None else [case.formulation]
