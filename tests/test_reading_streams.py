@@ -173,6 +173,7 @@ def left() -> set[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 @pytest.mark.parametrize("with_proc", [True, False])
 def test_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_proc: bool) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -214,6 +215,7 @@ def _sum(rows: Any) -> float:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_other_processes_read_what_was_put_aside(method: str) -> None:
     found = read_logits("-", stdin=Pipe(KINDS["csv"]))

@@ -17,6 +17,8 @@ import overflowscope
 from overflowscope import cli
 
 COMMAND = [sys.executable, "-m", "overflowscope"]
+# What JAX says of the forks that start processes, where tests of it ran in this one.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell and signals are needed")
 
 

@@ -24,6 +24,8 @@ pty = pytest.importorskip("pty")
 fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
 
+# What JAX says of the forks that start processes, where tests of it ran in this one.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 QUICK = ("compare", "--rows", "4", "--classes", "3", "--dtype", "float16", "--scale", "30", "--op", "softmax")
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 PATIENT = 30.0

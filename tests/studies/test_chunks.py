@@ -135,6 +135,16 @@ def test_a_worker_that_dies_is_told() -> None:
         run(request(contenders=contenders, jobs=2))
 
 
+@pytest.mark.parametrize("name", ["jax", "torch:cuda", "torch-arithmetic", "onnxruntime"])
+def test_a_library_with_threads_is_not_forked(name: str) -> None:
+    contenders = cases.contenders("softmax", "shifted", [Own(name, broken)])
+    with workers(job(request(contenders=contenders)), 2) as executor:
+        assert executor is None
+    contenders = cases.contenders("softmax", "shifted", [Own(f"my/{name}.py:f", broken)])
+    with workers(job(request(contenders=contenders)), 2) as executor:
+        assert executor is not None
+
+
 def test_one_process_needs_no_pool() -> None:
     with workers(job(request()), 1) as executor:
         assert executor is None
