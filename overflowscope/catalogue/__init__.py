@@ -145,6 +145,10 @@ class Operation:
 
         return Derived(function, self.takes_labels, self.per_class)
 
+    def __reduce__(self) -> tuple[Callable[..., Operation], tuple[str]]:
+        """Another process has the same catalogue: there it is found by its name."""
+        return (named if self.quantity == "value" else differentiated), (self.name,)
+
     def named(self, name: str) -> Formulation:
         """The formulation of that name. Raises InputError, with the nearest names, for any other."""
         if name not in self.formulations:

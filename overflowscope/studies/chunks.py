@@ -6,7 +6,6 @@ The summaries merge exactly and the chunks do not depend on who runs them: any n
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import threading
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 Advance = Callable[[int], None]
-THREADED = re.compile("jax|torch|onnxruntime")
-"""Libraries with threads and locks of their own: a forked process may wait for ever in them."""
 SLOW = 2**12
 """Logits in a chunk for a reference that is hundreds of times slower."""
 
@@ -173,11 +170,8 @@ def _submitted(executor: Executor, chunk: Chunk) -> Future[Parts]:
 
 @contextmanager
 def workers(job: Job, jobs: int) -> Iterator[Executor | None]:
-    """A pool of that many processes that know the job, or None for one, as THREADED libraries want it.
-
-    Raises InputError where a process dies.
-    """
-    if jobs == 1 or any(THREADED.match(c.implementation) for c in job.contenders):
+    """A pool of that many processes that know the job, or None for one. Raises InputError where one of them dies."""
+    if jobs == 1:
         yield None
         return
     import multiprocessing  # not needed before there is much to do

@@ -135,14 +135,12 @@ def test_a_worker_that_dies_is_told() -> None:
         run(request(contenders=contenders, jobs=2))
 
 
-@pytest.mark.parametrize("name", ["jax", "torch:cuda", "torch-arithmetic", "onnxruntime"])
-def test_a_library_with_threads_is_not_forked(name: str) -> None:
-    contenders = cases.contenders("softmax", "shifted", [Own(name, broken)])
-    with workers(job(request(contenders=contenders)), 2) as executor:
-        assert executor is None
-    contenders = cases.contenders("softmax", "shifted", [Own(f"my/{name}.py:f", broken)])
-    with workers(job(request(contenders=contenders)), 2) as executor:
-        assert executor is not None
+@pytest.mark.parametrize("quantity", ["value", "gradient"])
+def test_a_job_can_be_sent_to_a_process_that_was_not_forked(quantity: str) -> None:
+    contenders = cases.of_quantity(cases.contenders("all", "all", []), quantity)
+    sent = pickle.loads(pickle.dumps(job(request(contenders=contenders))))
+    assert [c.operation for c in sent.contenders] == [c.operation for c in contenders]
+    assert [c.run for c in sent.contenders] == [c.run for c in contenders]
 
 
 def test_one_process_needs_no_pool() -> None:
