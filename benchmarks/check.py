@@ -3,7 +3,8 @@
     python benchmarks/check.py [RUNS]
 
 20 cases of 256 x 10 random logits: formulations of four operations at three scales and a person's own function, in
-float16, float32 and float64, held against their baseline. Whole processes, wall time: the median, and that of the ratios, pair by pair. The bar is 3 s.
+float16, float32 and float64, held against their baseline. Whole processes, wall time: the median, and that of the
+ratios, pair by pair. The bar is 3 s.
 """
 
 from __future__ import annotations
