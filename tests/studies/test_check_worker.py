@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +43,7 @@ def exits(status: int) -> None:
 
 
 def dies(number: int) -> None:
+    faulthandler.disable()  # pytest's, which would say where
     os.kill(os.getpid(), number)
     time.sleep(60)
 
@@ -95,6 +98,25 @@ def test_it_calls_in_another_process_that_stays(worker: Worker) -> None:
     assert first != os.getpid()
     assert os.getpgid(first) == first != os.getpgid(0)
     assert worker.call(pid, (), 60) == first
+
+
+def test_beside_threads_it_is_not_forked() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        with Worker(nothing) as worker:
+            assert worker.call(divmod, (7, 2), 60) == (3, 1)
+            assert worker.process is not None
+            assert "Spawn" in type(worker.process).__name__
+            with pytest.raises(Failed, match="ZeroDivisionError"):
+                worker.call(divmod, (7, 0), 60)
+            with pytest.raises(Failed, match="it was stopped"):
+                worker.call(time.sleep, (60,), 0.1)
+            assert worker.call(divmod, (7, 2), 60) == (3, 1)
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(
