@@ -161,8 +161,8 @@ def test_new_vanished_and_improved(kept: Path, invoke: Invoke) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what", "says"),
     [
-        ("rows = 64", "rows = 65", "input", "its logits or labels are others"),
-        ("rows = 64", "rows = 64\nseed = 1", "input", "its logits or labels are others"),
+        ("rows = 64", "rows = 65", "input", "its logits or labels are not the baseline's"),
+        ("rows = 64", "rows = 64\nseed = 1", "input", "its logits or labels are not the baseline's"),
         (
             'name = "softmax"',
             'name = "softmax"\ncompute = "float64"',
@@ -170,7 +170,7 @@ def test_new_vanished_and_improved(kept: Path, invoke: Invoke) -> None:
             "compute was float16 and is float64",
         ),
         ('name = "softmax"', 'name = "softmax"\nshift = 1', "definition", "shift was 0.0 and is 1.0"),
-        ('name = "loss"', 'name = "loss"\nignore_index = 3', "input", "its logits or labels are others"),
+        ('name = "loss"', 'name = "loss"\nignore_index = 3', "input", "its logits or labels are not the baseline's"),
     ],
 )
 def test_another_case_under_the_same_name(kept: Path, invoke: Invoke, old: str, new: str, what: str, says: str) -> None:
@@ -179,7 +179,7 @@ def test_another_case_under_the_same_name(kept: Path, invoke: Invoke, old: str, 
     assert done.status == 1
     assert {w for found in findings(done.document).values() for w in found} == {what}
     assert any(says in f["reason"] for c in done.document["checks"] for f in c["findings"])
-    assert "--update" in invoke("check", *IMPL).out
+    assert "--update makes the baseline anew" in " ".join(invoke("check", *IMPL).out.split())
 
 
 def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
@@ -440,7 +440,7 @@ def test_several_forms_at_once(here: Path, invoke: Invoke, monkeypatch: pytest.M
     reports = [f"--report={form}=out.{form}" for form in ("json", "junit", "markdown", "github", "table")]
     done = invoke(*case, *reports)
     assert done.status == 1
-    assert (here / "out.table").read_text().count("MAX ULP") == done.out.count("MAX ULP") == 1
+    assert (here / "out.table").read_text().replace("─", "") == done.out.replace("─", "")
     assert json.loads((here / "out.json").read_text())["status"] == 1
     assert "<failure" in (here / "out.junit").read_text()
     assert (here / "out.github").read_text().startswith("::error ")
