@@ -143,6 +143,14 @@ def test_nothing_but_the_entry_imports_the_command_line() -> None:
             assert not {m for m in own(module) if within(m, *named("cli", "__main__"))}, module
 
 
+def test_nothing_imports_what_is_for_peoples_tests() -> None:
+    """It is an entry, as the command line is, and start-up does not wait for it."""
+    assert modules("testing")
+    for module in SOURCES:
+        if not within(module, *named("testing")):
+            assert not {m for m in own(module) if within(m, *named("testing"))}, module
+
+
 def test_modules_that_are_imported_at_once_make_no_circle() -> None:
     graph = {m: own(m, everywhere=False) - {m} for m in SOURCES}
     left = dict(graph)

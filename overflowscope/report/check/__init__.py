@@ -9,6 +9,9 @@ from typing import cast
 from overflowscope.errors import unknown
 from overflowscope.records.check import Check
 from overflowscope.report import Look
+from overflowscope.report.check._sentences import figures
+
+__all__ = ["figures", "forms", "render"]
 
 
 def forms() -> list[str]:

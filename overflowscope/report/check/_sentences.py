@@ -11,6 +11,8 @@ from overflowscope.records.check import Check, Checked, Finding, Result
 
 FAULTS = (Result.ERROR, Result.FINDING)
 """The results that do not hold, gravest first."""
+GRAVEST = ("nan", "overflow", "underflow")
+"""The findings that are named before others of the same check: they say what the others come of."""
 
 
 def key(checked: Checked) -> str:
@@ -19,19 +21,23 @@ def key(checked: Checked) -> str:
 
 
 def result(checked: Checked) -> str:
-    """One word or two: small letters where the check holds, capitals where not: what broke first, and how much more."""
+    """One word or two: small letters where the check holds, capitals where not: what is gravest, and how much more."""
     if checked.result == Result.ERROR:
         return "ERROR"
     if checked.result != Result.FINDING:
         return str(Result(checked.result).value)
     if not checked.findings:
         return "FINDING"
-    more = len(checked.findings) - 1
-    return printable(checked.findings[0].what).upper().replace("_", " ") + (f" +{more}" if more else "")
+    kinds = [f.what for f in checked.findings]
+    first = next((kind for kind in GRAVEST if kind in kinds), kinds[0])
+    more = f" +{len(kinds) - 1}" if len(kinds) > 1 else ""
+    return printable(first).upper().replace("_", " ") + more
 
 
 def figures(finding: Finding) -> str:
     """What it is about, in numbers: max_ulp was 0.5, is 4,096, limit 4."""
+    if finding.what == "empty":
+        return "empty"
     named = (("was", finding.old), ("is", finding.new), ("limit", finding.limit))
     numbers = ", ".join(f"{word} {number(value)}" for word, value in named if value is not None)
     return f"{printable(finding.what)} {numbers}".rstrip()
@@ -103,11 +109,7 @@ def remarks(found: Check) -> list[str]:
         said.append(f"{better} {'is' if better == 1 else 'are'} better than {file} has it; --update keeps that")
     if new:
         said.append(f"{new} {'is' if new == 1 else 'are'} new: not in {file}; --update adds")
-    if any(kept(f) for c in found.checks for f in c.findings):
+    # Of what is another case now, or has vanished, the finding itself says so.
+    if any(f.old is not None for c in found.checks for f in c.findings):
         said.append(f"where a change is meant, --update writes it to {file}")
     return said
-
-
-def kept(finding: Finding) -> bool:
-    """Whether it is the baseline that is not kept, and no limit."""
-    return finding.old is not None or finding.what in ("vanished", "input", "definition")
