@@ -280,7 +280,16 @@ def test_it_names_every_operation_and_format(invoke: Callable[..., Any]) -> None
 def test_it_explains_every_word_of_the_result_column() -> None:
     rows = dict(re.findall(r"^\| ([A-Za-z ]+?) \| (.+) \|$", TEXT, re.MULTILINE))
     failing = {o.name for o in (Outcome.NAN, Outcome.OVERFLOW, Outcome.UNDERFLOW, Outcome.SATURATED)}
-    assert {"ok", "INACCURATE", "ROW SUMS", "UNDECIDED", "unmeasured", "REFUSED", "UNSUPPORTED", *failing} <= rows.keys()
+    assert {
+        "ok",
+        "INACCURATE",
+        "ROW SUMS",
+        "UNDECIDED",
+        "unmeasured",
+        "REFUSED",
+        "UNSUPPORTED",
+        *failing,
+    } <= rows.keys()
 
 
 def test_it_explains_every_count() -> None:

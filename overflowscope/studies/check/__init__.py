@@ -155,8 +155,10 @@ class _Run:
         if not changed and old.input == record.input:
             return judge.judged(m, case.limits, old.figures, factor)
         # Of something else the old figures say nothing.
-        what, reason = ("definition", ", ".join(changed)) if changed else ("input", "its logits or labels are others")
-        reason += "; --update if that is meant" if changed else " than in the baseline; --update if that is meant"
+        what, reason = (
+            ("definition", ", ".join(changed)) if changed else ("input", "its logits or labels are not the baseline's")
+        )
+        reason = f"{reason}: where that is meant, --update makes the baseline anew"
         other = Finding(what=what, new=None, old=None, limit=None, reason=reason, command=None)
         return (*judge.judged(m, case.limits), other)
 
@@ -239,7 +241,7 @@ def _failed(case: Case, error: str) -> Checked:
 
 
 def _vanished(record: Record) -> Checked:
-    reason = "the baseline has it, and no case makes it; --update if that is meant"
+    reason = "the baseline has it, and no case makes it: where that is meant, --update makes the baseline anew"
     finding = Finding(what="vanished", new=None, old=None, limit=None, reason=reason, command=None)
     return Checked(
         case=record.case,
