@@ -87,8 +87,9 @@ class Worker:
         inherited = self.connection if forks else None
         self.process = context.Process(target=_serve, args=(theirs, inherited, self.prepare))
         with warnings.catch_warnings():
-            # Python 3.12 warns of the threads that NumPy's BLAS keeps; see chunks.
+            # Python 3.12 warns of the threads that NumPy's BLAS keeps, and JAX of its own; see chunks.
             warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
             self.process.start()
         theirs.close()
         # The process does the same: whichever comes first, it is done before the other goes on.
