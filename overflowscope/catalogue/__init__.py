@@ -95,6 +95,9 @@ class Counterpart(NamedTuple):
     name: str
     at_label: bool = False
 
+    def __str__(self) -> str:
+        return f"minus {self.name} at the label" if self.at_label else self.name
+
 
 @dataclass(frozen=True)
 class Operation:

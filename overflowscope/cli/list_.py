@@ -27,7 +27,7 @@ def _lines(width: int) -> list[str]:
         if operation.gradient is not None:
             lines += _filled(f"gradient: {operation.gradient.summary}", width, 2, 4)
         if operation.counterparts:
-            named = (f"{k} ({'at the label of ' * c.at_label}{c.name})" for k, c in operation.counterparts.items())
+            named = (f"{k} ({c})" for k, c in operation.counterparts.items())
             lines += _filled(f"--impl: {', '.join(named)}", width, 2, 4)
         for f in operation.formulations.values():
             mark = " (an approximation: another function)" if f.approximation else " (a trap)" if f.trap else ""

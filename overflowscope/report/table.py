@@ -17,7 +17,7 @@ from overflowscope.report._columns import COLUMNS, Column, first_failures, group
 
 GAP = 2
 """Between columns: one of padding, one that the box draws."""
-STYLES = {"ok": "green", "INACCURATE": "yellow", "unmeasured": "yellow"}
+STYLES = {"ok": "green"} | dict.fromkeys(("INACCURATE", "unmeasured", "REFUSED", "UNSUPPORTED"), "yellow")
 
 
 def render(report: Report, look: Look) -> str:

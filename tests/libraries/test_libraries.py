@@ -287,7 +287,7 @@ def test_the_list_names_counterparts(capfd: pytest.CaptureFixture[str]) -> None:
         run(["list"])
     text = " ".join(capfd.readouterr().out.split())
     assert "--impl: scipy (scipy.special.softmax), torch (torch.nn.functional.softmax)" in text
-    assert "scipy (at the label of scipy.special.log_softmax)" in text
+    assert "scipy (minus scipy.special.log_softmax at the label)" in text
     assert "torch-arithmetic" in text.partition("implementations: ")[2]
 
 
