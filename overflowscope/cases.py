@@ -63,20 +63,21 @@ def contenders(
     Both may hold "all". A name that one of the operations has need not exist in the others, but an
     operation left without any is an error where operations were named. Raises InputError for unknown names.
     """
-    chosen, offers = chosen_operations(operations or OPERATIONS), list({o.name: o for o in offers}.values())
+    chosen = chosen_operations(operations or OPERATIONS)
     known = dict.fromkeys(f for op in chosen for f in op.formulations)
     wanted = _names(formulations or FORMULATIONS, known)
     for name in wanted:
         if formulations and name not in known:
             where = chosen[0].name if len(chosen) == 1 else "these operations"
             raise unknown(f"formulation of {where}", name, known)
-    found = []
+    # A library asked for twice is one; functions may be of one name and differ.
+    libraries, found = {o.name: o for o in offers if not o.single}.values(), []
     for op in chosen:
         names = [n for n in wanted if n in op.formulations]
         if not names and operations and not offers:
             raise unknown(f"formulation of {op.name}", wanted[0], op.formulations)
         found += [_formulated(op, n) for n in names]
-        given = (i for offer in offers if not offer.single for i in offer.implementations(op))
+        given = (i for offer in libraries for i in offer.implementations(op))
         found += [_offered(op, i) for i in given if i.formulation in (None, *names)]
     singles = [offer for offer in offers if offer.single]
     if singles and operations and len(chosen) > 1:

@@ -133,7 +133,7 @@ def _request(asked: dict[str, Any]) -> Request:
     from overflowscope.studies.compare import Request
 
     compute = asked["compute"]
-    offers = [libraries.offered(spec, asked["timeout"]) for spec in asked["implementations"]]
+    offers = [libraries.offered(spec, asked["timeout"]) for spec in dict.fromkeys(asked["implementations"])]
     contenders = cases.contenders(asked["operations"], asked["formulations"], offers)
     fmts = cases.chosen_formats(asked["dtypes"])
     wider = None if compute is None else cases.chosen_formats([compute])[0]

@@ -108,7 +108,7 @@ def compare(
     given = of_arrays(logits, labels)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
-    contenders = cases.contenders(operations, formulations, [offer(i, timeout) for i in implementations])
+    contenders = cases.contenders(operations, formulations, [offer(i, timeout) for i in _once(implementations)])
     return run(
         Request(
             source=sources.given(given, seed),
@@ -134,6 +134,11 @@ def offer(given: Callable[..., Any] | str, timeout: float = TIMEOUT) -> Offer:
 
         return offered(given, timeout)
     return Own(f"{getattr(given, '__module__', '?')}:{getattr(given, '__qualname__', repr(given))}", given)
+
+
+def _once(given: Sequence[Callable[..., Any] | str]) -> list[Callable[..., Any] | str]:
+    """Each name and each function once; two functions may be of one name."""
+    return list({i if isinstance(i, str) else id(i): i for i in given}.values())
 
 
 def run(request: Request, advance: Advance = lambda elements: None) -> Report:

@@ -106,6 +106,26 @@ def test_the_same_library_twice_is_one_row() -> None:
     assert [m.name for m in found.results].count("scipy") == 1
 
 
+def test_two_functions_of_one_name_are_two_rows_and_one_given_twice_is_one() -> None:
+    functions = [lambda x: scipy.special.softmax(x, axis=-1), lambda x: 0 * x]
+    found = overflowscope.compare(
+        X, operations="softmax", implementations=[*functions, functions[0]], dtypes="float64", formulations="shifted"
+    )
+    first, second = (m for m in found.results if m.formulation is None)
+    assert first.name == second.name
+    assert (first.incidence.zero, second.incidence.zero) == (0, X.size)
+
+
+def test_a_file_named_twice_is_one_row(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(x):\n    return x\n")
+    from overflowscope.cli import run
+
+    with pytest.raises(SystemExit):
+        run(["compare", "--json", "--dtype", "float32", "--rows", "2", *(("--impl", f"{tmp_path}/mine.py:f") * 2)])
+    results = json.loads(capfd.readouterr().out)["results"]
+    assert [r["implementation"].endswith("mine.py:f") for r in results].count(True) == 1
+
+
 def test_processes_are_not_for_libraries() -> None:
     with pytest.raises(InputError, match=r"scipy .*--jobs 1"):
         overflowscope.compare(X, operations="softmax", implementations=["scipy"], jobs=2)
