@@ -132,7 +132,8 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
             parts.append(Part(Tally(rows=len(rows.logits)), "", (error.status, str(error))))
             continue
         tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
-        parts.append(Part(tally, result.dtype, kept=() if contender.own else kept(result.values, truth)))
+        seen = () if contender.own else kept(result.values, truth, rows.logits, operation.probabilities)
+        parts.append(Part(tally, result.dtype, kept=seen))
     return parts
 
 
