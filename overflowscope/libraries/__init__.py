@@ -11,7 +11,9 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
@@ -46,10 +48,19 @@ def offered(spec: str, timeout: float = TIMEOUT) -> Offer:
     if name in names():
         module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
         waited = {"timeout": timeout} if "timeout" in inspect.signature(module.load).parameters else {}
-        return cast(Offer, module.load(variant, **waited))
+        with quiet():
+            return cast(Offer, module.load(variant, **waited))
     if ":" not in spec and not spec.endswith(".py"):
         raise unknown("implementation", spec, [*names(), "my.py:function"])
     return Own(spec, implementations.load(spec))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What a library warns of is no answer, and no failure either where the host program makes errors of warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def required(package: str, extra: str) -> ModuleType:
@@ -129,14 +140,15 @@ def check_native(name: str, logits: Any) -> None:
 def answered(name: str, call: Call, *arguments: Any) -> Any:
     """What a library gives. Whatever it raises is what it does not have: Unmeasured, in its own words."""
     try:
-        return call(*arguments)
+        with quiet():
+            return call(*arguments)
     except InputError:
         raise
     except Exception as error:
-        raise Unmeasured(f"{type(error).__name__}: {_first(str(error))}") from error
+        raise Unmeasured(f"{type(error).__name__}: {first_line(str(error))}") from error
 
 
-def _first(text: str) -> str:
+def first_line(text: str) -> str:
     """The first line of a message, and no more of it than people read."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
     return line if len(line) <= 200 else f"{line[:200].rstrip()} ..."

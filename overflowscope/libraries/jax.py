@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Any
 
 import numpy as np
 
 from overflowscope.catalogue import Counterpart, Operation
+from overflowscope.implementations import raised
 from overflowscope.libraries import Library, only, required, resolved
 
 
 def load(variant: str) -> Library:
-    """JAX as it is installed, on the device that it takes. Raises InputError where it is not."""
+    """JAX as it is installed, on the device that it takes. Raises InputError where it, or that, is not."""
     only("jax", variant)
-    return Library("jax", required("jax", "jax").__version__, value, gradient)
+    jax = required("jax", "jax")
+    logger = logging.getLogger("jax._src.xla_bridge")
+    disabled, logger.disabled = logger.disabled, True  # it would tell of the devices that there are not
+    try:
+        jax.devices()
+    except Exception as error:
+        raise raised("jax finds no device", error) from error
+    finally:
+        logger.disabled = disabled
+    return Library("jax", jax.__version__, value, gradient)
 
 
 def value(name: str, logits: Any, labels: Any = None) -> Any:

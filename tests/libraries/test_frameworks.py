@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import subprocess
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -196,7 +201,34 @@ def test_what_onnxruntime_has_not_got_is_said() -> None:
     narrow, wide = (m for m in found.results if m.name == "onnxruntime")
     assert (narrow.status, wide.status) == ("unsupported", "ok")
     assert "\n" not in (narrow.explanation or "\n")
-    assert "NOT_IMPLEMENTED" in narrow.explanation
+    assert narrow.explanation.startswith("onnxruntime softmax: unsupported: NOT_IMPLEMENTED")
+
+
+@pytest.mark.parametrize("operation", sorted(catalogue.operations()))
+def test_an_onnxruntime_older_than_onnx(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    """It refuses operator sets that it does not know yet, and has the operators in an older form."""
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    from overflowscope.libraries.onnxruntime import _session
+
+    x = held("float32")
+    newest, session, tried = given("onnxruntime", operation, x), onnxruntime.InferenceSession, []
+
+    def older(model: bytes, *arguments: Any, **options: Any) -> Any:
+        tried.append(__import__("onnx").load_from_string(model).opset_import[0].version)
+        if tried[-1] > 13:
+            raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Opset 99 is under development")
+        return session(model, *arguments, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", older)
+    _session.cache_clear()
+    try:
+        np.testing.assert_allclose(given("onnxruntime", operation, x), newest, rtol=1e-5, atol=1e-6)
+        assert (tried[-1], tried) == (13, sorted(tried, reverse=True))
+        found = overflowscope.compare(X, operations=operation, dtypes="bfloat16", implementations=["onnxruntime"])
+        assert found.results[-1].explanation.endswith("unsupported: FAIL : Opset 99 is under development")
+    finally:
+        _session.cache_clear()
 
 
 # All
@@ -215,6 +247,55 @@ def test_every_counterpart_is_there(library: str, packages: list[str]) -> None:
             assert callable(libraries.resolved(counterpart.name))
         elif counterpart is not None:
             assert __import__("onnx").defs.get_schema(counterpart.name)
+
+
+LIBRARIES = ("scipy", "torch", "jax", "onnxruntime")
+
+
+def test_libraries_say_nothing_of_their_own_and_change_no_bit_of_ours() -> None:
+    """All in one process: a library that switched subnormal numbers off, say, would do so for all of it."""
+    for package in (*LIBRARIES, "onnx"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    asked = ("--op=all", "--formulation=shifted", "--rows=20", "--scale=30", "--quantity=both", "--json")
+    command = (sys.executable, "-m", "overflowscope", "compare", *asked, f"--dtype={','.join(FORMATS)}")
+    answers = []
+    for more in ((), [f"--impl={name}" for name in LIBRARIES]):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        answers.append(json.loads(done.stdout)["results"])
+    ours, all_of_them = answers
+    # What can be recommended is ours, too.
+    assert [r for r in all_of_them if r["formulation"]] == ours
+    assert {r["implementation"] for r in all_of_them if r["status"] == "ok"} == {"numpy", *LIBRARIES}
+    assert len(all_of_them) == len(ours) * (1 + len(LIBRARIES))
+
+
+def test_what_a_library_warns_of_is_no_failure() -> None:
+    def warns() -> int:
+        warnings.warn("soon to go", DeprecationWarning, stacklevel=1)
+        return 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert libraries.answered("old", warns) == 1
+
+
+def test_jax_does_not_tell_of_devices_that_are_not_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    logger = logging.getLogger("jax._src.xla_bridge")
+    monkeypatch.setattr(jax, "devices", lambda: logger.warning("a TPU may be present"))
+    offered("jax")
+    assert (caplog.text, logger.disabled) == ("", False)
+
+    def devices() -> None:
+        raise RuntimeError("Unable to initialize backend 'cuda'\nand more")
+
+    monkeypatch.setattr(jax, "devices", devices)
+    with pytest.raises(InputError, match="jax finds no device: RuntimeError: Unable to initialize backend 'cuda'"):
+        offered("jax")
+    assert not logger.disabled
 
 
 @pytest.mark.parametrize("spec", ["torch", "jax", "onnxruntime"])
