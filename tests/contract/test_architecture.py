@@ -137,6 +137,26 @@ def test_reports_see_records_only() -> None:
         assert not others, f"{module} imports {sorted(others)}"
 
 
+def test_libraries_see_what_they_are_given_and_no_stage() -> None:
+    below = named("errors", "formats", "arithmetic", "catalogue", "implementations", "libraries")
+    assert len(modules("libraries")) > 5
+    for module in modules("libraries"):
+        others = {m for m in own(module) if not within(m, *below)}
+        assert not others, f"{module} imports {sorted(others)}"
+    for module in modules("implementations"):
+        assert not {m for m in own(module) if within(m, *named("libraries", *STAGES))}
+
+
+def test_only_who_asks_by_name_imports_libraries() -> None:
+    """And never one of them: a name finds it, so that a new library is its one file."""
+    for module in SOURCES:
+        libraries = {m for m in own(module) if within(m, *named("libraries"))}
+        if not within(module, *named("libraries", "studies", "cli", "testing")):
+            assert not libraries, f"{module} imports {sorted(libraries)}"
+        elif not within(module, *named("libraries")):
+            assert libraries <= {"overflowscope.libraries"}, f"{module} imports {sorted(libraries)}"
+
+
 def test_nothing_but_the_entry_imports_the_command_line() -> None:
     for module in SOURCES:
         if not within(module, *named("cli", "__main__")):
