@@ -186,7 +186,7 @@ def _check(request: Request) -> int:
         raise InputError(f"{libraries[0]} has threads of its own, which other processes would lack", hint="--jobs 1")
     foreign = [c.implementation for c in request.contenders if c.foreign]
     if request.model is not None and foreign:
-        hint = "leave --arithmetic strict out, or it"
+        hint = "leave out --arithmetic strict, or it"
         raise InputError(f"{foreign[0]} does its own arithmetic, of which none is strict", hint=hint)
     if not _with_labels(request):
         return 0

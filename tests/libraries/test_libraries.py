@@ -93,7 +93,7 @@ def test_no_gradients_are_a_row_that_says_so() -> None:
 
 
 def test_strict_arithmetic_is_not_a_librarys() -> None:
-    with pytest.raises(InputError, match="scipy does its own arithmetic, of which none is strict; leave"):
+    with pytest.raises(InputError, match="scipy does its own arithmetic, of which none is strict; leave out"):
         overflowscope.compare(X, implementations=["scipy"], arithmetic="strict")
 
 
