@@ -48,11 +48,6 @@ class Contender:
         return self.implementation == "numpy"
 
     @property
-    def foreign(self) -> bool:
-        """Whether a library or a program computes, in arithmetic of its own; a person's function is of NumPy's."""
-        return not self.own and (self.version is not None or self.said is not None)
-
-    @property
     def subject(self) -> str:
         """The operation, or the gradient of it."""
         return subject(self.operation.name, self.operation.quantity)

@@ -184,10 +184,9 @@ def _check(request: Request) -> int:
     libraries = [c.implementation for c in request.contenders if c.version and not c.own]
     if request.jobs > 1 and libraries:
         raise InputError(f"{libraries[0]} has threads of its own, which other processes would lack", hint="--jobs 1")
-    foreign = [c.implementation for c in request.contenders if c.foreign]
-    if request.model is not None and foreign:
+    if request.model is not None and libraries:
         hint = "leave out --arithmetic strict, or it"
-        raise InputError(f"{foreign[0]} does its own arithmetic, of which none is strict", hint=hint)
+        raise InputError(f"{libraries[0]} does its own arithmetic, of which none is strict", hint=hint)
     if not _with_labels(request):
         return 0
     counted = sources.count_labelled(request.source, request.ignore_index)
