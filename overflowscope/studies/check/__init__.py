@@ -13,7 +13,7 @@ from overflowscope.errors import InputError
 from overflowscope.records import Measurement
 from overflowscope.records.check import BaselineSummary, Check, Checked, Finding, Result
 from overflowscope.studies.check import baseline, judge
-from overflowscope.studies.check.baseline import Baseline, Record
+from overflowscope.studies.check.baseline import Baseline, Key, Record
 from overflowscope.studies.check.cases import Case, Input, explained, measured
 from overflowscope.studies.check.command import command
 from overflowscope.studies.check.worker import Failed, Worker
@@ -79,14 +79,22 @@ def _by_implementation(cases: Sequence[Case]) -> Iterable[list[Case]]:
 
 
 def _check_purpose(plan: Plan, known: Baseline | None) -> None:
-    """Raises InputError for a case that could not fail."""
-    aimless = [case.name for case in plan.cases if not case.limits]
-    if aimless and known is None and not plan.update:
-        raise InputError(
-            f"{aimless[0]!r} has no limit, and there is no baseline {plan.baseline}",
-            source=plan.config,
-            hint="give it a limit such as max_ulp = 4 (--max-ulp 4), or make a baseline with --update",
-        )
+    """Raises InputError for a case that could not fail: with no limit, and beside a baseline without any record, or
+    alone beside one that has none of it. Among others what is new is told as new."""
+    records = known.records if known is not None else {}
+    aimless = [case for case in plan.cases if not case.limits]
+    if not aimless or plan.update or (records and (plan.whole or _any_recorded(aimless, records))):
+        return
+    what = f"nothing of it is in {plan.baseline}" if known is not None else f"there is no baseline {plan.baseline}"
+    raise InputError(
+        f"{aimless[0].name!r} has no limit, and {what}",
+        source=plan.config,
+        hint="give it a limit such as max_ulp = 4 (--max-ulp 4), or make a baseline with --update",
+    )
+
+
+def _any_recorded(cases: Sequence[Case], records: Mapping[Key, Record]) -> bool:
+    return any((c.name, dtype, scale) in records for c in cases for dtype in c.dtype for scale in c.scale)
 
 
 def _import_formats(cases: Sequence[Case]) -> None:
