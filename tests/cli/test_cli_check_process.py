@@ -174,6 +174,13 @@ def test_what_it_prints_is_no_data(place: Path) -> None:
     assert json.loads(done.stdout)["status"] == 0
 
 
+def test_without_docstrings_and_assertions(place: Path) -> None:
+    command = [sys.executable, "-OO", *COMMAND[1:], "--formulation", "lse", "--max-ulp", "9", "--json"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["checks"]) == 3
+
+
 def test_the_first_process_does_not_import_what_it_measures(place: Path) -> None:
     (place / "overflowscope.toml").write_text(config("good") + '[[cases]]\nname = "s"\nimplementation = "scipy"\n')
     code = (
