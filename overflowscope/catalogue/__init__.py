@@ -128,7 +128,8 @@ class Operation:
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             name = function.__name__
-            formula = (function.__doc__ or "").strip().splitlines()[0].rstrip(".")
+            # python -OO leaves no docstring.
+            formula = next(iter((function.__doc__ or "").strip().splitlines()), name).rstrip(".")
             self.formulations[name] = Formulation(name, function, formula, **about)
             return function
 

@@ -248,6 +248,17 @@ def test_a_broken_baseline_is_refused(kept: Path, refused: Refused) -> None:
             assert path.read_text() == broken
 
 
+def test_an_empty_baseline_is_as_none(kept: Path, invoke: Invoke, refused: Refused) -> None:
+    path = kept / "overflowscope-baseline.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "records": []}))
+    message = "overflowscope.toml: 'softmax' has no limit, and nothing of it is in overflowscope-baseline.json; "
+    assert refused("check", *IMPL).startswith(message)
+    write(kept, text="max_ulp = 1e6\n" + CONFIG)
+    assert invoke("check", *IMPL).status == 0
+    write(kept)
+    assert invoke("check", *IMPL, "--update").status == 0
+
+
 # Commands
 
 

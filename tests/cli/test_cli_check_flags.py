@@ -66,7 +66,12 @@ def test_flags_share_a_baseline(here: Path, invoke: Invoke, refused: Refused) ->
     assert "no limit" in refused("check", *one)
     assert invoke("check", *one, "--update").status == 0
     assert invoke("check", *one).status == 0
-    done = invoke("check", *two, "--json")
+    # It would be held against nothing.
+    assert "no limit, and nothing of it is in overflowscope-baseline.json; " in refused("check", *two)
+    assert "has no limit, and nothing" in refused("check", *one, "--scale", "2")
+    done = invoke("check", *one, "--scale", "2,1", "--json")
+    assert (done.status, [c["result"] for c in done.document["checks"]]) == (0, ["new", "ok"])
+    done = invoke("check", *two, "--json", "--max-ulp", "1e9")
     assert (done.status, done.document["checks"][0]["result"]) == (0, "new")
     assert invoke("check", *two, "--update").status == 0
     records = json.loads((here / "overflowscope-baseline.json").read_text())["records"]

@@ -61,6 +61,11 @@ def words(x):
 def none(x):
     good(x)
 
+def meddles(x):
+    np.abs = lambda v, *a, **k: np.zeros_like(v)
+    os.chdir("/")
+    return good(x)
+
 def nans(x):
     p = good(x)
     p[:3, 0] = np.nan
@@ -126,6 +131,25 @@ def test_every_case_in_its_own_words_and_the_others_still_run(place: Path) -> No
             assert checked["error"].startswith(ERRORS[function])
 
 
+def test_what_one_implementation_changes_another_does_not_see(place: Path) -> None:
+    ours = '[[cases]]\nname = "ours"\nformulation = "shifted"\nmax_ulp = 9\n'
+    (place / "overflowscope.toml").write_text(config("meddles", "good") + ours)
+    done = run(place, "--json", *bound("meddles", "good"))
+    found = {c["case"]: c for c in json.loads(done.stdout)["checks"]}
+    assert list(found) == ["meddles", "good", "ours"]
+    assert (done.returncode, [c["error"] for c in found.values()]) == (0, [None] * 3)
+    # float32 has no softmax of these without an error: 0 is what np.abs was made to say.
+    assert min(found[name]["figures"]["max_ulp"] for name in ("good", "ours")) > 0.5
+
+
+def test_checks_stand_as_the_cases_do(place: Path) -> None:
+    cases = [("b", "good"), ("a", "nans"), ("d", "good"), ("c", "nans")]
+    text = "\n".join(f'[[cases]]\nname = "{n}"\nimplementation = "{f}"\nmax_ulp = 9\n' for n, f in cases)
+    (place / "overflowscope.toml").write_text('dtype = "float32"\n' + text)
+    done = run(place, "--json", *bound("good", "nans"))
+    assert [c["case"] for c in json.loads(done.stdout)["checks"]] == ["b", "a", "d", "c"]
+
+
 def test_nans_are_counted(place: Path) -> None:
     (place / "overflowscope.toml").write_text(config("nans"))
     done = run(place, "--json", *bound("nans"))
@@ -148,6 +172,13 @@ def test_what_it_prints_is_no_data(place: Path) -> None:
         text=True,
     )
     assert json.loads(done.stdout)["status"] == 0
+
+
+def test_without_docstrings_and_assertions(place: Path) -> None:
+    command = [sys.executable, "-OO", *COMMAND[1:], "--formulation", "lse", "--max-ulp", "9", "--json"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["checks"]) == 3
 
 
 def test_the_first_process_does_not_import_what_it_measures(place: Path) -> None:

@@ -80,3 +80,9 @@ def test_random_logits_and_a_formulation(measurement: Measurement) -> None:
     names = ("operations", "formulations", "implementations", "dist", "rows", "classes", "seed", "row", "input")
     assert [found[n] for n in names] == [("softmax",), ("lse",), (), "cauchy", 5, 6, 0, None, None]
     assert "--ignore-index" not in command(case, measurement, None)
+
+
+@pytest.mark.parametrize("name", ["-logits.npy", "--json", "-/x.npy"])
+def test_a_file_is_no_option(measurement: Measurement, name: str) -> None:
+    found = taken(Case(name="a", formulation="lse", input=name, key="-k", labels="-l.npy"), measurement, None)
+    assert [found[n] for n in ("input", "key", "labels_file")] == [f"./{name}", "-k", "-l.npy"]

@@ -140,9 +140,9 @@ def with_key(line: str) -> str:
     [
         ("", r"there are no cases; write \[\[cases\]\]"),
         ("cases = []\n", r"there are no cases \(line 1\)"),
-        ("cases = 3\n", r"cases is 3, and tables are wanted \(line 1\)"),
-        ("seed = 1\ncases = [1]\n", r"cases is an array, and tables are wanted \(line 2\)"),
-        ('[cases]\nname = "a"\n', r"cases is a table, and tables are wanted \(line 1\)"),
+        ("cases = 3\n", r"cases is 3, and an array of tables is wanted \(line 1\)"),
+        ("seed = 1\ncases = [1]\n", r"cases is an array, and an array of tables is wanted \(line 2\)"),
+        ('[cases]\nname = "a"\n', r"cases is a table, and an array of tables is wanted \(line 1\)"),
         ("[[case]]\n", r"unknown key 'case' \(line 1\); did you mean cases"),
         ("max_ulps = 1\n" + CASE, r"unknown key 'max_ulps' \(line 1\); did you mean max_ulp"),
         ('name = "a"\n' + CASE, r"name is of one case \(line 1\); write it below \[\[cases\]\]"),
@@ -228,7 +228,8 @@ def test_a_configuration_names_no_code(tmp_path: Path, code: str) -> None:
     with pytest.raises(InputError) as refused:
         read(tmp_path, of(code))
     assert "(case 'a', line 3)" in str(refused.value)
-    assert "--impl" in str(refused.value)
+    assert "which a configuration does not name" in str(refused.value)
+    assert "--impl NAME=..." in str(refused.value)
 
 
 def test_names_of_implementations(tmp_path: Path) -> None:

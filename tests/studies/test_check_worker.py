@@ -68,6 +68,13 @@ def starts_and(path: str, what: str) -> None:
     {"hangs": hangs, "dies": lambda: dies(signal.SIGSEGV)}[what]()
 
 
+def forks(parent: bool) -> str:
+    """Comes back twice: the parent, or the child, last."""
+    name = "parent" if os.fork() else "child"
+    time.sleep(0.2 if (name == "parent") is parent else 0)
+    return name
+
+
 def closes() -> None:
     os.closerange(3, 64)
 
@@ -127,6 +134,8 @@ def test_beside_threads_it_is_not_forked() -> None:
         (KeyError(), "KeyError: no message"),
         (MemoryError("so much"), "out of memory: so much"),
         (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: no message"),
+        (GeneratorExit("bye"), "GeneratorExit: bye"),
     ],
 )
 def test_what_is_raised_is_said_and_the_process_stays(worker: Worker, error: BaseException, says: str) -> None:
@@ -160,6 +169,32 @@ def test_a_process_that_closes_the_way_back_is_ended(worker: Worker) -> None:
         worker.call(closes, (), 60)
     assert worker.call(add, (1, 2), 60) == 3
     assert soon_gone(first)
+
+
+@pytest.mark.parametrize("parent", [True, False])
+def test_what_comes_back_twice_gives_one_answer(worker: Worker, parent: bool) -> None:
+    assert worker.call(forks, (parent,), 60) == "parent"
+    time.sleep(0.3)
+    assert worker.call(add, (1, 2), 60) == 3
+    assert worker.call(add, (2, 2), 60) == 4
+
+
+def test_the_current_directory_stays(worker: Worker) -> None:
+    home = worker.call(os.getcwd, (), 60)
+    assert worker.call(os.chdir, (os.path.dirname(home),), 60) is None
+    assert worker.call(os.getcwd, (), 60) == home == os.getcwd()
+
+
+def test_an_interrupt_before_it_has_begun_is_that_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    import multiprocessing.context
+
+    def start(process: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", start)
+    with pytest.raises(KeyboardInterrupt), Worker(nothing) as worker:
+        worker.call(add, (1, 2), 60)
+    assert worker.process is None
 
 
 def test_time_is_kept(worker: Worker) -> None:

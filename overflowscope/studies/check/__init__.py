@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from overflowscope import __version__, formats
@@ -13,7 +13,7 @@ from overflowscope.errors import InputError
 from overflowscope.records import Measurement
 from overflowscope.records.check import BaselineSummary, Check, Checked, Finding, Result
 from overflowscope.studies.check import baseline, judge
-from overflowscope.studies.check.baseline import Baseline, Record
+from overflowscope.studies.check.baseline import Baseline, Key, Record
 from overflowscope.studies.check.cases import Case, Input, explained, measured
 from overflowscope.studies.check.command import command
 from overflowscope.studies.check.worker import Failed, Worker
@@ -50,6 +50,8 @@ class Answer:
 def run(plan: Plan, prepare: Callable[[], None], advance: Callable[[int], None] = lambda cases: None) -> Answer:
     """Measure every case in another process, and judge it here.
 
+    Each implementation has a process of its own, in which its cases run one after another: what a person's code changes
+    for a whole process (NumPy's functions, its state of errors, random numbers) it changes for itself alone.
     ``prepare`` is called in that process first, ``advance`` with the number of cases done since the last call, 0
     included. Raises InputError for a baseline that cannot be used, and where a case has neither a limit nor a baseline.
     """
@@ -61,22 +63,38 @@ def run(plan: Plan, prepare: Callable[[], None], advance: Callable[[int], None] 
         what = f"it was made on another platform ({', '.join(known.differs(facts))})"
         raise InputError(what, source=plan.baseline, hint="make all of it anew, or name another by --baseline")
     run = _Run(plan, known, facts)
-    with Worker(prepare, lambda: advance(0)) as worker:
-        for case in plan.cases:
-            run.case(case, worker)
-            advance(1)
+    for cases in _by_implementation(plan.cases):
+        with Worker(prepare, lambda: advance(0)) as worker:
+            for case in cases:
+                run.case(case, worker)
+                advance(1)
     return run.answer()
 
 
+def _by_implementation(cases: Sequence[Case]) -> Iterable[list[Case]]:
+    found: dict[str, list[Case]] = {}
+    for case in cases:
+        found.setdefault(case.spec or case.implementation or "", []).append(case)
+    return found.values()
+
+
 def _check_purpose(plan: Plan, known: Baseline | None) -> None:
-    """Raises InputError for a case that could not fail."""
-    aimless = [case.name for case in plan.cases if not case.limits]
-    if aimless and known is None and not plan.update:
-        raise InputError(
-            f"{aimless[0]!r} has no limit, and there is no baseline {plan.baseline}",
-            source=plan.config,
-            hint="give it a limit such as max_ulp = 4 (--max-ulp 4), or make a baseline with --update",
-        )
+    """Raises InputError for a case that could not fail: with no limit, and beside a baseline without any record, or
+    alone beside one that has none of it. Among others what is new is told as new."""
+    records = known.records if known is not None else {}
+    aimless = [case for case in plan.cases if not case.limits]
+    if not aimless or plan.update or (records and (plan.whole or _any_recorded(aimless, records))):
+        return
+    what = f"nothing of it is in {plan.baseline}" if known is not None else f"there is no baseline {plan.baseline}"
+    raise InputError(
+        f"{aimless[0].name!r} has no limit, and {what}",
+        source=plan.config,
+        hint="give it a limit such as max_ulp = 4 (--max-ulp 4), or make a baseline with --update",
+    )
+
+
+def _any_recorded(cases: Sequence[Case], records: Mapping[Key, Record]) -> bool:
+    return any((c.name, dtype, scale) in records for c in cases for dtype in c.dtype for scale in c.scale)
 
 
 def _import_formats(cases: Sequence[Case]) -> None:
@@ -172,6 +190,8 @@ class _Run:
 
     def answer(self) -> Answer:
         """The whole of it."""
+        places = {case.name: i for i, case in enumerate(self.plan.cases)}
+        self.checks.sort(key=lambda checked: places[checked.case])
         others = self._others()
         if not self.plan.update and self.plan.whole:
             self.checks += [_vanished(record) for record in others]

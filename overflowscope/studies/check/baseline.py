@@ -188,10 +188,9 @@ def _check_schema(schema: Any) -> None:
     if name != own or not (number.isascii() and number.isdigit()):
         raise InputError(f"its schema is {kind(schema)}, not {SCHEMA}", hint="name another file")
     if int(number[:9]) != int(version):
-        newer = "newer" if int(number[:9]) > int(version) else "unknown"
-        raise InputError(
-            f"its schema, {schema}, is {newer}: {SCHEMA} is read here", hint="upgrade overflowscope, or make it anew"
-        )
+        newer = int(number[:9]) > int(version)
+        what = f"its schema, {schema}, is {'newer' if newer else 'unknown'}: {SCHEMA} is read here"
+        raise InputError(what, hint="upgrade overflowscope, or make it anew" if newer else REMAKE)
 
 
 def _line(text: str, key: str, number: int) -> str | None:

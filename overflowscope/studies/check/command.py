@@ -13,7 +13,8 @@ def command(case: Case, m: Measurement, row: int | None) -> str:
     """``overflowscope compare`` of the case in one format at one scale; of one row alone where it is named."""
     words = ["overflowscope", "compare"]
     if case.input is not None:
-        words.append(case.input)
+        # What begins with a dash would be taken for an option.
+        words.append(f"./{case.input}" if case.input.startswith("-") else case.input)
     words += ["--op", case.operation]
     takes_labels = catalogue.named(case.operation).takes_labels
     random = case.input is None

@@ -82,7 +82,7 @@ class _Reader:
         shared = {key: self._shared(key) for key in self.table if key not in ("cases", "baseline")}
         given = self.table.get("cases")
         if not given or not isinstance(given, list) or not all(isinstance(case, dict) for case in given):
-            what = "there are no cases" if not given else f"cases is {kind(given)}, and tables are wanted"
+            what = "there are no cases" if not given else f"cases is {kind(given)}, and an array of tables is wanted"
             raise self._top("cases", InputError(what, hint=f"write {self._header}"))
         cases: list[Case] = []
         for i, values in enumerate(given):
@@ -158,7 +158,7 @@ def _check_library(name: str, bound: Mapping[str, str]) -> None:
     known = [n for n in libraries.names() if n != "command"]
     if name.partition(":")[0] in known:
         return
-    if ":" in name or name.endswith(".py") or "/" in name:
+    if ":" in name or name.endswith(".py") or "/" in name or name == "command":
         hint = "give it a name here, and --impl NAME=... on the command line"
         raise InputError(f"{name!r} is code, which a configuration does not name", hint=hint)
     if bound:

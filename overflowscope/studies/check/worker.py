@@ -54,7 +54,7 @@ class Worker:
         try:
             self.connection.send((function, arguments))
             answer = self._answer(seconds)
-        except BrokenPipeError:
+        except ConnectionError:
             raise Failed(self._death()) from None
         if isinstance(answer, Failed):
             raise answer
@@ -123,8 +123,9 @@ class Worker:
         if kill is not None and process.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(process.pid, signal.SIGKILL)
-        process.kill()
-        process.join()
+        if process.pid is not None:  # else the interrupt came before it began
+            process.kill()
+            process.join()
         process.close()
 
     def __enter__(self) -> Worker:
@@ -156,6 +157,7 @@ def _serve(connection: Connection[Any, Any], inherited: Connection[Any, Any] | N
         inherited.close()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     prepare()
+    home, number = os.getcwd(), os.getpid()
     while True:
         try:
             task = connection.recv()
@@ -163,7 +165,12 @@ def _serve(connection: Connection[Any, Any], inherited: Connection[Any, Any] | N
             return
         if task is None:
             return
-        connection.send(_result(*task))
+        os.chdir(home)
+        result = _result(*task)
+        if os.getpid() != number:
+            # A person's code forked, and came back twice: one answer more would be taken for the next case's.
+            os._exit(0)
+        connection.send(result)
 
 
 def _result(function: Function, arguments: tuple[Any, ...]) -> Any:
@@ -173,7 +180,7 @@ def _result(function: Function, arguments: tuple[Any, ...]) -> Any:
         return Failed(str(error))
     except MemoryError as error:
         return Failed(printable(f"out of memory: {error}"))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # an interrupt too: none comes from outside
         text = " ".join(str(error).split()) or "no message"
         return Failed(printable(f"{type(error).__name__}: {text}"))
 
