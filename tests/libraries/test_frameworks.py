@@ -187,6 +187,15 @@ def test_onnxruntime_is_near_the_truth(dtype: str) -> None:
         assert np.max(np.abs(got - truth)) <= 16 * FORMATS[dtype].unit_roundoff * np.max(np.abs(truth))
 
 
+def test_onnxruntime_computes_with_its_own_kernel() -> None:
+    """Of ReduceLogSumExp as newer operator sets have it, it may have only the naive definition: inf for these."""
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    (found,) = offered("onnxruntime").implementations(catalogue.named("logsumexp"))
+    got = found.run(np, np.array([[1000, 1000], [-1000, -1000]], np.float32))
+    assert abs(got - [1000, -1000] - np.log(2)).max() < 1e-4
+
+
 def test_what_onnxruntime_has_not_got_is_said() -> None:
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     pytest.importorskip("onnx", reason="onnx is not installed")
