@@ -107,11 +107,11 @@ class Program:
             selector.register(into, selectors.EVENT_WRITE)
             while True:
                 if (left := deadline - time.monotonic()) <= 0:
-                    raise self._late(bool(rest))
+                    raise self._late(bool(rest), said)
                 ready = selector.select(min(left, GLANCE))
                 # What the program started may hold its output open after it has ended.
                 if not ready and process.poll() is not None and not (ready := selector.select(0)):
-                    raise self._gone(process)
+                    raise self._gone(process, said)
                 for key, _ in ready:
                     if key.fd == into:
                         rest = rest[_written(into, rest) :]
@@ -119,7 +119,7 @@ class Program:
                             selector.unregister(into)
                         continue
                     if not (more := os.read(out, 2**20)):
-                        raise self._gone(process)
+                        raise self._gone(process, said)
                     said += more
                 if len(said) > most:
                     raise self.error(f"wrote {len(said):,} bytes, more than an answer has: {quoted(said)}")
@@ -132,20 +132,25 @@ class Program:
                         return answer
                 seen = len(said) if not rest else 0
 
-    def _late(self, unread: bool) -> InputError:
+    def _late(self, unread: bool, said: bytearray) -> InputError:
+        within = f"within {self.timeout:g} s"
+        if not unread and said.strip():
+            return self.error(f"did not end its line {within}: {quoted(said)}", "a newline ends an answer")
         did = "did not read its request" if unread else "did not answer"
-        return self.error(f"{did} within {self.timeout:g} s", "--timeout SECONDS waits longer")
+        hint = "--timeout SECONDS waits longer" if unread else "flush after each line; --timeout SECONDS waits longer"
+        return self.error(f"{did} {within}", hint)
 
-    def _gone(self, process: subprocess.Popen[bytes]) -> InputError:
+    def _gone(self, process: subprocess.Popen[bytes], said: bytes | bytearray = b"") -> InputError:
         """Its standard output has ended: it has too, or soon will, or it closed it."""
+        when = f"in the middle of a line: {quoted(said)}" if said.strip() else "before it answered"
         try:
             status = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            return self.error("closed its standard output before it answered")
+            return self.error(f"closed its standard output {when}")
         if status < 0:
             with contextlib.suppress(ValueError):
-                return self.error(f"was killed by {signal.Signals(-status).name} before it answered")
-        return self.error(f"ended with status {status} before it answered")
+                return self.error(f"was killed by {signal.Signals(-status).name} {when}")
+        return self.error(f"ended with status {status} {when}")
 
 
 def quoted(said: bytes | bytearray) -> str:

@@ -12,7 +12,7 @@ for each row, or of a number for each row, in the same writing (-nan, Infinity a
 it was computed, to which the numbers are rounded; and "version". Results without a dtype that are not numbers of the
 request's are taken for float64. To a request whose "quantity" is "gradient", only an answer with "quantity": "gradient"
 is one. Instead of a result there may be "unsupported": why there is none, which becomes a row; or "error": what went
-wrong, which ends the run.
+wrong, which ends the run. A key whose value is null counts as absent.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Command:
         if "error" in answer:
             raise self.program.error(_words(answer["error"]))
         if answer.get("id", number) != number:
-            raise self.program.error(f"answered request {_words(answer['id'])} when it was asked request {number}")
+            raise self.program.error(f"answered request {_json(answer['id'])} when it was asked request {number}")
         if quantity == "gradient" and answer.get("quantity") != "gradient":
             raise Unmeasured('no gradients: its answer has no "quantity": "gradient"')
         if "result" not in answer:
@@ -129,13 +129,14 @@ class Command:
         return self._held(values, answer.get("dtype"), dtype)
 
     def _parsed(self, said: bytes) -> dict[str, Any]:
+        """The object without what is null in it: many write all the keys they know of."""
         try:
             answer = json.loads(said.decode("utf-8"), parse_int=float)
         except (ValueError, RecursionError):
             raise self.program.error(f"answered with what is no JSON: {quoted(said)}") from None
         if not isinstance(answer, dict):
             raise self.program.error(f"answered with what is no JSON object: {quoted(said)}")
-        return answer
+        return {key: value for key, value in answer.items() if value is not None}
 
     def _numbers(self, result: Any, shape: tuple[int, ...]) -> Floats:
         """The numbers of a list, or of a list of lists, of that shape."""
@@ -151,7 +152,7 @@ class Command:
 
     def _check(self, found: Any, count: int, what: str) -> None:
         if not isinstance(found, list):
-            raise self.program.error(f"{what} is no list, but {_words(found)}")
+            raise self.program.error(f"{what} is no list, but {_json(found)}")
         if len(found) != count:
             raise self.program.error(f"{what} has {len(found):,} entries, not {count:,}")
 
@@ -162,7 +163,7 @@ class Command:
             return WORDS[value.lower()]
         where = f"row {place // (shape[1] if len(shape) == 2 else 1)}"
         hint = 'what is not finite is "inf", "-inf" or "nan"'
-        raise InputError(f"{_words(value)} is no number", source=self.name, where=where, hint=hint)
+        raise InputError(f"{_json(value)} is no number", source=self.name, where=where, hint=hint)
 
     def _held(self, values: Floats, named: Any, asked: Any) -> Any:
         """As an array of the dtype that it names, else of the one asked for where all are numbers of it."""
@@ -173,7 +174,7 @@ class Command:
         elif isinstance(named, str) and named in formats.FORMATS:
             fmt = formats.named(named)
         else:
-            raise self.program.error(f"its dtype is unknown: {_words(named)}", f"known: {', '.join(formats.FORMATS)}")
+            raise self.program.error(f"its dtype is unknown: {_json(named)}", f"known: {', '.join(formats.FORMATS)}")
         with np.errstate(all="ignore"):
             return formats.round_to(values, fmt).astype(fmt.dtype)
 
@@ -190,5 +191,12 @@ def _listed(values: Floats) -> Any:
 
 def _words(value: Any) -> str:
     """What a program said, as text for a message."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else _json(value)
+    return text if len(text) <= 500 else text[:500] + "..."
+
+
+def _json(value: Any) -> str:
+    """What a program said, as it wrote it: strings in quotes, whole numbers without a point."""
+    whole = isinstance(value, float) and abs(value) < 1e15 and value.is_integer()
+    text = json.dumps(int(value) if whole else value, ensure_ascii=False)
     return text if len(text) <= 500 else text[:500] + "..."

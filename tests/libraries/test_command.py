@@ -171,6 +171,10 @@ def test_logits_are_numbers_of_the_format_and_come_exactly(tmp_path: Path, writt
         ('{"result": [["-Infinity", "NaN"]]}', [-INF, NAN]),
         ('{"result": [[1e400, -1e-400]]}', [INF, -0.0]),
         ('{"result": [[' + "9" * 5000 + ", -0.0]]}", [INF, -0.0]),
+        (
+            '{"id": null, "dtype": null, "unsupported": null, "error": null, "version": null, "result": [[1, 0]]}',
+            [1, 0],
+        ),
         ('{"id": 1, "else": [{}], "result": [[1e0, 2E-1]]}  ', [1, 0.2]),
         ('\\u0020\n\n{"result": [[1, 0]]}\n\n'.replace("\\u0020", " "), [1, 0]),
     ],
@@ -294,18 +298,21 @@ def test_a_program_that_writes_before_it_has_read(written: Written) -> None:
         ('{"Result": 1, "b": 2}', 'its answer has no "result", "unsupported" or "error", but Result, b'),
         ('{"error": "out of\\ncheese"}', "out of\ncheese"),
         ('{"error": {"code": 3}}', '{"code": 3.0}'),
-        ('{"result": 3}', "its result is no list, but 3.0"),
+        ('{"result": 3}', "its result is no list, but 3"),
         ('{"result": [[1, 2], [1, 2]]}', "its result has 2 entries, not 1"),
         ('{"result": [1, 2]}', "its result has 2 entries, not 1"),
-        ('{"result": [3]}', "row 0 of its result is no list, but 3.0"),
+        ('{"result": [3]}', "row 0 of its result is no list, but 3"),
         ('{"result": [[1, 2, 3]]}', "row 0 of its result has 3 entries, not 2"),
         ('{"result": [[1, true]]}', "true is no number"),
         ('{"result": [[1, null]]}', "null is no number"),
-        ('{"result": [[1, "2"]]}', "2 is no number"),
+        ('{"result": [[1, "2"]]}', '"2" is no number'),
         ('{"result": [[1, [2]]]}', "[2.0] is no number"),
-        ('{"result": [[1, 2]], "id": 2}', "answered request 2.0 when it was asked request 1"),
-        ('{"result": [[1, 2]], "dtype": "float33"}', "its dtype is unknown: float33"),
-        ('{"result": [[1, 2]], "dtype": 32}', "its dtype is unknown: 32.0"),
+        ('{"result": [[1, 2]], "id": "1"}', 'answered request "1" when it was asked request 1'),
+        ('{"result": [[1, 2]], "id": 2.5}', "answered request 2.5 when it was asked request 1"),
+        ('{"result": null, "id": 1}', 'its answer has no "result", "unsupported" or "error", but id'),
+        ('{"result": [[1, 2]], "id": 2}', "answered request 2 when it was asked request 1"),
+        ('{"result": [[1, 2]], "dtype": "float33"}', 'its dtype is unknown: "float33"'),
+        ('{"result": [[1, 2]], "dtype": 32}', "its dtype is unknown: 32"),
         ('{"result": [[1, 2]]}\n{"result"', "wrote more than an answer: '{\"result\"'"),
     ],
 )
@@ -321,6 +328,15 @@ def test_answers_that_are_none(answering: Written, line: str, what: str) -> None
         ("import os; os.read(0, 9); os._exit(4)", "ended with status 4 before it answered"),
         ("import os; os.kill(os.getpid(), 11)", "was killed by SIGSEGV before it answered"),
         ("import os; os.kill(os.getpid(), 40)", "ended with status -40 before it answered"),
+        ("print('{}', end='')", "ended with status 0 in the middle of a line: '{}'"),
+        (
+            "import os; os.write(1, b'{'); os.kill(os.getpid(), 9)",
+            "was killed by SIGKILL in the middle of a line: '{'",
+        ),
+        (
+            "import os, time; os.write(1, b'{'); os.close(1); time.sleep(99)",
+            "closed its standard output in the middle of a line: '{'",
+        ),
         ("import os, time; os.close(1); time.sleep(99)", "closed its standard output before it answered"),
         ("import os\nprint('banner', flush=True)\nos.read(0, 99)", "answered with what is no JSON: 'banner'"),
         ("import os\nos.write(1, b'\\xff\\n')\nos.read(0, 99)", "answered with what is no JSON: '\ufffd'"),
@@ -340,7 +356,11 @@ def test_programs_that_do_not_answer(
     [
         ("import time; time.sleep(99)", 1, "did not answer within 0.5 s"),
         ("while True: pass", 10**5, "did not read its request within 0.5 s"),
-        ("import os, time\nos.write(1, b'{\"result\"')\ntime.sleep(99)", 1, "did not answer within 0.5 s"),
+        (
+            "import os, time\nos.write(1, b'{\"result\"')\ntime.sleep(99)",
+            1,
+            "did not end its line within 0.5 s: '{\"result\"'",
+        ),
         (
             "import signal, time\nfor s in (2, 15): signal.signal(s, signal.SIG_IGN)\ntime.sleep(99)",
             1,
@@ -522,7 +542,7 @@ def test_other_processes_start_their_own(tmp_path: Path, written: Written) -> No
 def test_the_timeout_of_the_command_line(refused: Callable[..., str], written: Written) -> None:
     spec = written("import time; time.sleep(99)")
     said = refused("compare", "--impl", spec, "--timeout", "0.25")
-    assert said == f"{spec}: did not answer within 0.25 s; --timeout SECONDS waits longer"
+    assert said == f"{spec}: did not answer within 0.25 s; flush after each line; --timeout SECONDS waits longer"
     for timeout in ("0", "-1", "nan", "inf", "x", "", "1e7"):
         assert "imeout" in refused("compare", "--impl", spec, "--timeout", timeout)
 

@@ -192,6 +192,15 @@ def test_onnxruntime_is_near_the_truth(dtype: str) -> None:
         assert np.max(np.abs(got - truth)) <= 16 * FORMATS[dtype].unit_roundoff * np.max(np.abs(truth))
 
 
+def test_onnxruntime_computes_with_its_own_kernel() -> None:
+    """Of ReduceLogSumExp as newer operator sets have it, it may have only the naive definition: inf for these."""
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    (found,) = offered("onnxruntime").implementations(catalogue.named("logsumexp"))
+    got = found.run(np, np.array([[1000, 1000], [-1000, -1000]], np.float32))
+    assert abs(got - [1000, -1000] - np.log(2)).max() < 1e-4
+
+
 def test_what_onnxruntime_has_not_got_is_said() -> None:
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     pytest.importorskip("onnx", reason="onnx is not installed")
@@ -206,27 +215,25 @@ def test_what_onnxruntime_has_not_got_is_said() -> None:
 
 @pytest.mark.parametrize("operation", sorted(catalogue.operations()))
 def test_an_onnxruntime_older_than_onnx(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
-    """It refuses operator sets that it does not know yet, and has the operators in an older form."""
+    """It refuses operator sets that it does not know yet: 19 is known since 1.17, its oldest release that is promised."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     from overflowscope.libraries.onnxruntime import _session
 
-    x = held("float32")
-    newest, session, tried = given("onnxruntime", operation, x), onnxruntime.InferenceSession, []
+    session, asked = onnxruntime.InferenceSession, []
 
     def older(model: bytes, *arguments: Any, **options: Any) -> Any:
-        tried.append(__import__("onnx").load_from_string(model).opset_import[0].version)
-        if tried[-1] > 13:
-            raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Opset 99 is under development")
+        asked.append(__import__("onnx").load_from_string(model).opset_import[0].version)
+        if asked[-1] > 19:
+            raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Opset 20 is under development")
         return session(model, *arguments, **options)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", older)
     _session.cache_clear()
     try:
-        np.testing.assert_allclose(given("onnxruntime", operation, x), newest, rtol=1e-5, atol=1e-6)
-        assert (tried[-1], tried) == (13, sorted(tried, reverse=True))
-        found = overflowscope.compare(X, operations=operation, dtypes="bfloat16", implementations=["onnxruntime"])
-        assert found.results[-1].explanation.endswith("unsupported: FAIL : Opset 99 is under development")
+        for dtype in ("float16", "float32", "float64"):
+            assert given("onnxruntime", operation, held(dtype)).dtype == dtype
+        assert len(asked) == 3
     finally:
         _session.cache_clear()
 
