@@ -215,7 +215,7 @@ def test_what_onnxruntime_has_not_got_is_said() -> None:
 
 @pytest.mark.parametrize("operation", sorted(catalogue.operations()))
 def test_an_onnxruntime_older_than_onnx(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
-    """It refuses operator sets that it does not know yet: 19 is known since 1.17, its oldest release that is promised."""
+    """It refuses operator sets that it does not know yet: 19 is known since 1.17, the oldest that is promised."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     from overflowscope.libraries.onnxruntime import _session

@@ -143,5 +143,7 @@ class TestTable:
         assert "where a change is meant, --update writes it to b.json" in said(checked("a", finding(old=1.0)))
         assert "where a change is meant" not in said(checked("a", finding("vanished", None, None)))
         assert "where a change is meant" not in said(checked("a", finding()))
+        broken = said(checked("a", result="new"), checked("b", result="error"))
+        assert "--update adds, once every case can run" in broken
         assert "- b.json is written anew" in said(checked("a", result="new"), updated=True)
         assert "--update" not in said(checked("a", result="new"), updated=True)

@@ -104,12 +104,14 @@ def remarks(found: Check) -> list[str]:
         said.append(f"{file} was made on another platform ({others}): errors may grow by a larger factor")
     if found.baseline.updated:
         return [*said, f"{file} is written anew"]
+    # Nothing is written where a case could not run.
+    once = ", once every case can run" if having(found, Result.ERROR) else ""
     better, new = (sum(c.result == r for c in found.checks) for r in (Result.IMPROVED, Result.NEW))
     if better:
-        said.append(f"{better} {'is' if better == 1 else 'are'} better than {file} has it; --update keeps that")
+        said.append(f"{better} {'is' if better == 1 else 'are'} better than {file} has it; --update keeps that{once}")
     if new:
-        said.append(f"{new} {'is' if new == 1 else 'are'} new: not in {file}; --update adds")
+        said.append(f"{new} {'is' if new == 1 else 'are'} new: not in {file}; --update adds{once}")
     # Of what is another case now, or has vanished, the finding itself says so.
     if any(f.old is not None for c in found.checks for f in c.findings):
-        said.append(f"where a change is meant, --update writes it to {file}")
+        said.append(f"where a change is meant, --update writes it to {file}{once}")
     return said
