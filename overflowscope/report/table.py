@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
-from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from overflowscope.records import Measurement, Report
 from overflowscope.report import Look
+from overflowscope.report import _terminal as terminal
 from overflowscope.report._columns import COLUMNS, Column, first_failures, groups, sentences, title
 
-GAP = 2
-"""Between columns: one of padding, one that the box draws."""
 STYLES = {"ok": "green"} | dict.fromkeys(("INACCURATE", "unmeasured", "REFUSED", "UNSUPPORTED"), "yellow")
 
 
 def render(report: Report, look: Look) -> str:
     """A block for each operation (and scale), then what there is to say."""
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=look.width,
-        height=100,  # with both given, rich asks the environment for neither
-        force_terminal=look.color,
-        color_system="standard" if look.color else None,
-        no_color=not look.color,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    console = terminal.console(look)
     console.print(Text(title(report), style="bold"))
     for name, block in groups(report):
         console.print()
@@ -46,14 +30,12 @@ def render(report: Report, look: Look) -> str:
         for line in lines:
             wrapped = Text(line).wrap(console, look.width - 2)
             console.print(Text("\n").join(Text("  " if i else "- ") + part for i, part in enumerate(wrapped)))
-    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-    return text.encode("ascii", "replace").decode() if look.ascii else text
+    return terminal.written(console, look)
 
 
 def _table(block: Sequence[Measurement], look: Look) -> Table:
     columns = _fitting(block, look.width)
-    style = box.ASCII2 if look.ascii else box.SIMPLE_HEAD
-    table = Table(box=style, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="")
+    table = terminal.bare(look)
     for column in columns:
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
     before = None
@@ -80,6 +62,6 @@ def _fitting(block: Sequence[Measurement], width: int) -> list[Column]:
     """The columns that fit, dropped from the least important on; never those of rank 0."""
     widths = {c.title: max(len(c.title), *(cell_len(c.cell(m)) for m in block)) for c in COLUMNS}
     kept = list(COLUMNS)
-    while sum(widths[c.title] + GAP for c in kept) - GAP > width and max(c.rank for c in kept):
+    while sum(widths[c.title] + terminal.GAP for c in kept) - terminal.GAP > width and max(c.rank for c in kept):
         kept.remove(max(kept, key=lambda c: c.rank))
     return kept

@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 
-from rich import box
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from overflowscope.records.check import Check, Checked, Result
 from overflowscope.report import Look
+from overflowscope.report import _terminal as terminal
 from overflowscope.report.check import _sentences as sentences
 from overflowscope.report.check._columns import Column, columns
-
-GAP = 2
-"""Between columns: one of padding, one that the box draws."""
 
 
 def render(found: Check, look: Look) -> str:
     """The rows, then a paragraph for each that does not hold, the ones that could not run first, then the counts."""
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=look.width,
-        height=100,  # with both given, rich asks the environment for neither
-        force_terminal=look.color,
-        color_system="standard" if look.color else None,
-        no_color=not look.color,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    console = terminal.console(look)
     if found.checks:
         console.print(_table(found.checks, look))
         console.print()
     for line in (*_faults(found, look), *_closing(found, look)):
         console.print(line, soft_wrap=True)
-    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-    return text.encode("ascii", "replace").decode() if look.ascii else text
+    return terminal.written(console, look)
 
 
 def _table(checks: Sequence[Checked], look: Look) -> Table:
     shown, widths = _fitting(checks, look.width)
-    style = box.ASCII2 if look.ascii else box.SIMPLE_HEAD
-    table = Table(box=style, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="")
+    table = terminal.bare(look)
     for column in shown:
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
     for checked in checks:
@@ -69,9 +50,9 @@ def _fitting(checks: Sequence[Checked], width: int) -> tuple[list[Column], list[
     widths = {c.title: max([len(c.title), *(cell_len(c.cell(k)) for k in checks)]) for c in kept}
     most = max(16, width // 3)
     widths |= {name: min(widths[name], most) for name in ("case", "computed by", "result")}
-    while sum(widths[c.title] + GAP for c in kept) - GAP > width and max(c.rank for c in kept):
+    while sum(widths[c.title] + terminal.GAP for c in kept) - terminal.GAP > width and max(c.rank for c in kept):
         kept.remove(max(kept, key=lambda c: c.rank))
-    over = sum(widths[c.title] + GAP for c in kept) - GAP - width
+    over = sum(widths[c.title] + terminal.GAP for c in kept) - terminal.GAP - width
     if over > 0:
         widths["case"] = max(4, widths["case"] - over)
     return kept, [widths[c.title] for c in kept]
