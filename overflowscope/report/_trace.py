@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from overflowscope.records.trace import Step, Trace
 from overflowscope.report import Look
+from overflowscope.report import _terminal as terminal
 from overflowscope.report._columns import of_input
 from overflowscope.report._steps import COLUMNS, Column, heading, line, remarks, style, tried
 from overflowscope.report._tree import branches
@@ -136,23 +136,11 @@ def _cut(text: str, width: int) -> str:
 
 
 def _printed(lines: list[Text], look: Look) -> str:
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=max(look.width, *(cell_len(t.plain) for t in lines)),
-        height=100,  # with both given, rich asks the environment for neither
-        force_terminal=look.color,
-        color_system="standard" if look.color else None,
-        no_color=not look.color,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    look = replace(look, width=max(look.width, *(cell_len(t.plain) for t in lines)))
+    console = terminal.console(look)
     for text in lines:
         console.print(text)
-    printed = "\n".join(part.rstrip() for part in out.getvalue().splitlines()) + "\n"
-    return printed.encode("ascii", "replace").decode() if look.ascii else printed
+    return terminal.written(console, look)
 
 
 # Markdown and JSON
