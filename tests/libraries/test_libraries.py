@@ -194,6 +194,11 @@ def in_float32(x: Any) -> Any:
     return scipy.special.softmax(x.astype(np.float32), axis=-1).astype(x.dtype)
 
 
+def in_tf32(x: Any) -> Any:
+    """As many bits as float16 has, and the range of float32: no format of ours."""
+    return ((honest(x).view(np.uint32) + 0x1000) & 0xFFFFE000).view(np.float32)
+
+
 def honest(x: Any) -> Any:
     return scipy.special.softmax(x, axis=-1)
 
@@ -205,13 +210,14 @@ def honest(x: Any) -> Any:
         (in_float16, "float64", "float16"),
         (in_float32, "float64", "float32"),
         (in_float32, "float32", None),
+        (in_tf32, "float32", None),
         (honest, "float16", None),
         (honest, "float32", None),
         (honest, "float64", None),
     ],
 )
 def test_a_precision_that_was_changed_on_the_way(function: Any, dtype: str, wanted: str | None) -> None:
-    logits = np.random.default_rng(1).normal(size=(300, 20))
+    logits = np.random.default_rng(1).normal(size=(300, 20)) * 3
     found = overflowscope.compare(logits, operations="softmax", dtypes=dtype, implementations=[function])
     measured = found.results[-1]
     assert (measured.returned, measured.computes) == (dtype, wanted)
@@ -236,6 +242,42 @@ def test_no_false_alarm(logits: Any, dtype: str) -> None:
         logits, operations=["softmax", "log_softmax"], dtypes=dtype, implementations=["scipy"]
     )
     assert [m.computes for m in found.results] == [None] * len(found.results)
+
+
+def subtracted(x: Any) -> Any:
+    top = x.max(-1, keepdims=True)
+    return x - (top + np.log(np.exp(x - top).sum(-1, keepdims=True)))
+
+
+@pytest.mark.parametrize(("dtype", "level"), [("float32", 1e5), ("float32", 1e6), ("float64", 1e10), ("float16", 1000)])
+def test_what_cancellation_leaves_is_no_other_precision(dtype: str, level: float) -> None:
+    """Near 1e5 float32 numbers are 1/128 apart, and so are their differences: few bits, honestly computed."""
+    logits = np.random.default_rng(0).normal(size=(50, 10)) + level
+    found = overflowscope.compare(logits, operations="log_softmax", dtypes=dtype, implementations=[subtracted])
+    assert found.results[-1].computes is None
+
+
+def test_a_narrow_log_softmax_of_large_logits_is_found_out() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 10)) + 1000
+
+    def narrow(x: Any) -> Any:
+        return scipy.special.log_softmax(x.astype(np.float32), axis=-1).astype(x.dtype)
+
+    found = overflowscope.compare(logits, operations="log_softmax", dtypes="float64", implementations=[narrow])
+    assert found.results[-1].computes == "float32"
+
+
+def test_results_clipped_to_one_number_tell_nothing() -> None:
+    """Whatever the rows, and however many blocks of them there are, the losses of all are 100."""
+    logits = np.stack([np.zeros(40_000), np.linspace(200.3, 300.7, 40_000)], axis=1)
+
+    def clipped(x: Any, labels: Any) -> Any:
+        return np.minimum(x.max(-1) - x[np.arange(len(x)), labels], x.dtype.type(100))
+
+    found = overflowscope.compare(
+        logits, [0] * len(logits), operations="cross_entropy", dtypes="float32", implementations=[clipped]
+    )
+    assert (found.results[-1].worst.got, found.results[-1].computes) == (100, None)
 
 
 def test_a_precision_found_out_is_said(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
