@@ -67,6 +67,9 @@ def test_what_is_not_finite_or_not_known_tells_nothing() -> None:
         assert told(np.where(np.arange(4) == 0, odd, half(TRUTHS))) == "float16"
         known = np.where(np.arange(4) == 0, TRUTHS, odd)
         assert told(np.where(np.arange(4) == 0, half(TRUTHS), 0.3), of=known) == "float16"
+    seven = half(TRUTHS[:2])
+    seven[0, 0] = np.inf
+    assert told(seven, of=TRUTHS[:2], logits=LOGITS[:2]) is None
     open_ = truth(TRUTHS, round_to(TRUTHS, SINGLE) + 2.0**-20)
     assert computes(SINGLE, kept(half(TRUTHS), open_, LOGITS, True)) is None
 
@@ -86,8 +89,11 @@ def test_few_bits_after_cancellation_tell_nothing() -> None:
     assert told(half(TRUTHS * 100), logits=large, bounded=False, of=TRUTHS * 100) == "float16"
     infinite = np.where(np.arange(4) == 2, -np.inf, LOGITS)
     assert told(got, logits=infinite, bounded=False) == "float16"
+    assert told(got, logits=np.where(np.arange(4) == 1, -np.inf, large), bounded=False) is None
+    first = np.arange(10)[:, None] < 4
+    some = np.where(first, large, LOGITS)
+    assert told(np.where(first, got, np.nan), logits=some, bounded=False) is None
     one = np.where(np.arange(10)[:, None] == 0, large, LOGITS)
-    assert told(np.where(np.arange(10)[:, None] == 0, got, np.nan), logits=one, bounded=False) is None
     assert told(got[:, 0], logits=one, bounded=False, of=TRUTHS[:, 0]) == "float16"
     assert told(got[:2, 0], logits=one[:2], bounded=False, of=TRUTHS[:2, 0]) is None
 
@@ -95,7 +101,7 @@ def test_few_bits_after_cancellation_tell_nothing() -> None:
 def test_logits_below_one_are_subtracted_from_more() -> None:
     """Of log(1 + s), with s near 2**-20, float32 has four bits."""
     few = np.arange(1, 41).reshape(10, 4) * 2.0**-23 * 3
-    assert told(few, bounded=False, of=few * 1.01) is None
+    assert told(few, bounded=False, of=few * 1.01, logits=np.full((10, 4), 2.0**-40)) is None
 
 
 def test_blocks_together() -> None:
