@@ -15,9 +15,10 @@ import pytest
 
 import overflowscope
 from overflowscope import InputError, catalogue, libraries
+from overflowscope.errors import Unmeasured
 from overflowscope.evaluate import to_array
 from overflowscope.formats import FORMATS
-from overflowscope.libraries import offered
+from overflowscope.libraries import answered, offered, required, shaped
 
 scipy = pytest.importorskip("scipy", reason="SciPy is not installed")
 pytest.importorskip("scipy.special")
@@ -341,3 +342,38 @@ def test_json_says_what_computed(capfd: pytest.CaptureFixture[str]) -> None:
     last = json.loads(capfd.readouterr().out)["results"][-1]
     assert (last["implementation"], last["formulation"], last["version"]) == ("scipy", None, scipy.__version__)
     assert (last["status"], last["computes"]) == ("ok", None)
+
+
+def test_a_package_that_lacks_another_is_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "halfway.py").write_text("import what_it_needs\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"^halfway could not be imported: .*'what_it_needs'"):
+        required("halfway", "extra")
+
+
+@pytest.mark.parametrize(
+    ("result", "what"),
+    [
+        ([1.0, 2.0], "returned list, not an array of real numbers"),
+        (np.array([1, 2]), "returned ndarray, not an array of real numbers"),
+        (np.array([1j, 2]), "returned ndarray, not an array of real numbers"),
+        (np.array([[1.0, 2.0]]), r"returned an array of shape \(1, 2\), not \(2,\)"),
+    ],
+)
+def test_what_a_library_gives_is_looked_at(result: Any, what: str) -> None:
+    with pytest.raises(InputError, match=f"^scipy {what}$"):
+        shaped("scipy", result, (2,))
+    assert shaped("scipy", np.zeros(2), (2,)).tolist() == [0, 0]
+
+
+def test_what_a_library_raises_is_what_it_has_not_got() -> None:
+    def raises(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(Unmeasured, match=r"^ValueError: a{200} \.\.\.$"):
+        answered("scipy", raises, ValueError("\n  " + "a" * 201 + "\nb"))
+    with pytest.raises(Unmeasured, match=r"^TypeError: no message$"):
+        answered("scipy", raises, TypeError())
+    with pytest.raises(InputError, match=r"^ours$") as caught:
+        answered("scipy", raises, InputError("ours"))
+    assert not isinstance(caught.value, Unmeasured)
