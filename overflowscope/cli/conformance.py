@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from overflowscope.cli._options import chosen_form, common, names
+from overflowscope.cli._options import Positive, chosen_form, common, names
 
 
 @click.command("conformance")
@@ -17,8 +17,16 @@ from overflowscope.cli._options import chosen_form, common, names
     "implementations",
     multiple=True,
     metavar="NAME",
-    help="A library (scipy, torch, ...), or FILE.py:FUNCTION: your own f(logits) or f(logits, labels), for the one "
-    "--op named (softmax unless said). This runs your code. Only what is named is asked.",
+    help="A library (scipy, torch, ...); or FILE.py:FUNCTION, your own f(logits) or f(logits, labels), or "
+    "command:'./prog --flag', a program that reads and writes JSON lines: for the one --op named (softmax unless "
+    "said). This runs your code. Only what is named is asked.",
+)
+@click.option(
+    "--timeout",
+    type=Positive(),
+    metavar="SECONDS",
+    default="60",
+    help="What a program has for an answer [default: 60].",
 )
 @click.option(
     "--op",
@@ -64,7 +72,7 @@ def command(form: str | None, as_json: bool, output: str | None, debug: bool, **
     form = chosen_form(form, as_json, FORMS)
     # A person's function may print: data alone goes to standard output.
     with contextlib.redirect_stdout(sys.stderr):
-        offers = [libraries.offered(spec) for spec in asked["implementations"]]
+        offers = [libraries.offered(spec, asked["timeout"]) for spec in asked["implementations"]]
         wanted = request(asked["operations"], asked["formulations"], offers, asked["dtypes"])
     with opened(output) as out:
         with contextlib.redirect_stdout(sys.stderr):

@@ -124,6 +124,7 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
     truth = reference(operation, rows.logits, rows.labels, fmt, rows.lost, ladder=job.reference)
     if (run := job.conventions.get(contenders[0].subject)) is not None:
         truth = convention.held(truth, operation, run, rows.logits, rows.labels)
+    bounded = operation.probabilities or operation.quantity == "gradient"
     parts = []
     for contender in contenders:
         try:
@@ -132,8 +133,8 @@ def _measured(job: Job, block: Block, numbers: range) -> list[Part]:
             parts.append(Part(Tally(rows=len(rows.logits)), "", (error.status, str(error))))
             continue
         tally = measure(result, truth, rows.logits, operation.probabilities, rows.numbers)
-        seen = () if contender.own else kept(result.values, truth, rows.logits, operation.probabilities)
-        parts.append(Part(tally, result.dtype, kept=seen))
+        bits = () if contender.own else kept(result.values, truth, rows.logits, bounded)
+        parts.append(Part(tally, result.dtype, kept=bits))
     return parts
 
 

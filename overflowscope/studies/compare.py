@@ -182,6 +182,7 @@ def _check(request: Request) -> int:
     if request.jobs < 1:
         raise InputError(f"{request.jobs} jobs", hint="at least 1 process does the work")
     libraries = [c.implementation for c in request.contenders if c.version and not c.own]
+    libraries += [request.convention] if request.convention != LIMIT else []
     if request.jobs > 1 and libraries:
         raise InputError(f"{libraries[0]} has threads of its own, which other processes would lack", hint="--jobs 1")
     if request.model is not None and libraries:

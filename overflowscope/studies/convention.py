@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from overflowscope.cases import Contender
 from overflowscope.catalogue import Operation, have_limits, named, operations
-from overflowscope.errors import unknown
+from overflowscope.errors import InputError, Unmeasured, unknown
 from overflowscope.evaluate import evaluate
 from overflowscope.formats import Floats
 from overflowscope.libraries import offered
@@ -38,8 +39,15 @@ def chosen_convention(name: str, contenders: Sequence[Contender]) -> Runs:
         for own in library.implementations(named(contender.operation.name)):
             run = own.run if contender.operation.quantity == "value" else own.gradient
             if run is not None:
-                found[contender.subject] = run
+                found[contender.subject] = partial(_asked, name, run)
     return found
+
+
+def _asked(name: str, run: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return run(*arguments)
+    except Unmeasured as error:
+        raise InputError(f"there is no convention of {name}: {error.what}", hint="--convention limit") from None
 
 
 def held(
@@ -51,7 +59,7 @@ def held(
 ) -> Reference:
     """The truth, with all undefined that ``run`` gives nan for in rows whose truth is a limit (nan, infinities).
 
-    In other rows a nan is no convention but a failure. Raises Unmeasured where the library does not have the format.
+    In other rows a nan is no convention but a failure. Raises InputError where the library has not got what is asked.
     """
     defined = (truth.state == int(State.DEFINED)).reshape(len(logits), -1).any(-1)
     rows = have_limits(logits) & defined

@@ -170,3 +170,9 @@ def test_an_absent_library(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
     finished = invoke("conformance", "--impl", "scipy")
     assert finished.status == 2
     assert "scipy is not installed; pip install scipy, or overflowscope[scipy]" in finished.err
+
+
+def test_a_program_has_a_timeout(invoke: Invoke) -> None:
+    finished = invoke("conformance", "--impl", "command:sleep 60", "--timeout", "0.05", "--op", "softmax")
+    assert finished.status == 2
+    assert "command:sleep 60: did not answer within 0.05 s" in finished.err

@@ -321,6 +321,32 @@ def test_answers_that_are_none(answering: Written, line: str, what: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("operation", "answer"), [("softmax", [[1, 2], [1, 2], [None, 2]]), ("logsumexp", [1, 2, None])]
+)
+def test_the_row_of_what_is_no_number(answering: Written, operation: str, answer: Any) -> None:
+    with pytest.raises(InputError, match=r"null is no number \(row 2\); what is not finite"):
+        result(answering({"result": answer}), np.zeros((3, 2)), operation=operation)
+
+
+def test_an_answer_that_is_none_ends_the_program(tmp_path: Path, written: Written) -> None:
+    spec = written(CHILDREN.format(pids=str(tmp_path / "pids"), then="", at_end=""))
+    offer = offered(spec, 20)
+    (found,) = offer.implementations(named("logsumexp"))
+    with pytest.raises(InputError, match="is no number"):
+        found.run(np, np.zeros((1, 2)))
+    assert gone(tmp_path / "pids", 2)
+    assert offer.name == spec
+
+
+def test_a_version_cannot_rewrite_the_terminal(answering: Written) -> None:
+    (found,) = offered(answering({"result": [[0.5, 0.5]], "version": "\x1b[2Jx"})).implementations(named("softmax"))
+    assert found.said is not None
+    assert found.said() is None
+    found.run(np, np.zeros((1, 2)))
+    assert found.said() == "\\x1b[2Jx"
+
+
+@pytest.mark.parametrize(
     ("code", "what"),
     [
         ("pass", "ended with status 0 before it answered"),

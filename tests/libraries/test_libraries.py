@@ -15,9 +15,10 @@ import pytest
 
 import overflowscope
 from overflowscope import InputError, catalogue, libraries
+from overflowscope.errors import Unmeasured
 from overflowscope.evaluate import to_array
 from overflowscope.formats import FORMATS
-from overflowscope.libraries import offered
+from overflowscope.libraries import answered, offered, required, shaped
 
 scipy = pytest.importorskip("scipy", reason="SciPy is not installed")
 pytest.importorskip("scipy.special")
@@ -200,8 +201,103 @@ def test_no_library_lists_the_operations() -> None:
 # What is said of it
 
 
+def in_tf32(x: Any) -> Any:
+    """As many bits as float16 has, and the range of float32: no format of ours."""
+    return ((honest(x).view(np.uint32) + 0x1000) & 0xFFFFE000).view(np.float32)
+
+
 def honest(x: Any) -> Any:
     return scipy.special.softmax(x, axis=-1)
+
+
+# In what precision
+
+
+def in_float16(x: Any) -> Any:
+    half = x.astype(np.float16)
+    e = np.exp(half - half.max(-1, keepdims=True))
+    return (e / e.sum(-1, keepdims=True)).astype(x.dtype)
+
+
+def in_float32(x: Any) -> Any:
+    return scipy.special.softmax(x.astype(np.float32), axis=-1).astype(x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "wanted"),
+    [
+        (in_float16, "float32", "float16"),
+        (in_float16, "float64", "float16"),
+        (in_float32, "float64", "float32"),
+        (in_float32, "float32", None),
+        (in_tf32, "float32", None),
+        (honest, "float16", None),
+        (honest, "float32", None),
+        (honest, "float64", None),
+    ],
+)
+def test_a_precision_that_was_changed_on_the_way(function: Any, dtype: str, wanted: str | None) -> None:
+    logits = np.random.default_rng(1).normal(size=(300, 20)) * 3
+    found = overflowscope.compare(logits, operations="softmax", dtypes=dtype, implementations=[function])
+    measured = found.results[-1]
+    assert (measured.returned, measured.computes) == (dtype, wanted)
+    assert all(m.computes is None for m in found.results[:-1])
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        np.random.default_rng(2).normal(size=(300, 20)).astype(np.float16).astype(np.float64),
+        np.random.default_rng(3).integers(-50, 50, (300, 20)).astype(np.float64),
+        np.zeros((300, 8)),
+        np.zeros((300, 3)),
+        np.random.default_rng(4).normal(size=(300, 20)) * 1e6,
+        np.where(np.random.default_rng(6).random((300, 20)) < 0.5, -np.inf, 1.5),
+    ],
+    ids=["float16", "integers", "eighths", "thirds", "one-hot", "masks"],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_false_alarm(logits: Any, dtype: str) -> None:
+    found = overflowscope.compare(
+        logits, operations=["softmax", "log_softmax"], dtypes=dtype, implementations=["scipy"]
+    )
+    assert [m.computes for m in found.results] == [None] * len(found.results)
+
+
+def subtracted(x: Any) -> Any:
+    top = x.max(-1, keepdims=True)
+    return x - (top + np.log(np.exp(x - top).sum(-1, keepdims=True)))
+
+
+@pytest.mark.parametrize(("dtype", "level"), [("float32", 1e5), ("float32", 1e6), ("float64", 1e10), ("float16", 1000)])
+def test_what_cancellation_leaves_is_no_other_precision(dtype: str, level: float) -> None:
+    """Near 1e5 float32 numbers are 1/128 apart, and so are their differences: few bits, honestly computed."""
+    logits = np.random.default_rng(0).normal(size=(50, 10)) + level
+    found = overflowscope.compare(logits, operations="log_softmax", dtypes=dtype, implementations=[subtracted])
+    assert found.results[-1].computes is None
+
+
+def test_a_narrow_log_softmax_of_large_logits_is_found_out() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 10)) + 1000
+
+    def narrow(x: Any) -> Any:
+        return scipy.special.log_softmax(x.astype(np.float32), axis=-1).astype(x.dtype)
+
+    found = overflowscope.compare(logits, operations="log_softmax", dtypes="float64", implementations=[narrow])
+    assert found.results[-1].computes == "float32"
+
+
+def test_results_clipped_to_one_number_tell_nothing() -> None:
+    """Whatever the rows, and however many blocks of them there are, the losses of all are 100."""
+    logits = np.stack([np.zeros(40_000), np.linspace(200.3, 300.7, 40_000)], axis=1)
+
+    def clipped(x: Any, labels: Any) -> Any:
+        return np.minimum(x.max(-1) - x[np.arange(len(x)), labels], x.dtype.type(100))
+
+    found = overflowscope.compare(
+        logits, [0] * len(logits), operations="cross_entropy", dtypes="float32", implementations=[clipped]
+    )
+    assert (found.results[-1].worst.got, found.results[-1].computes) == (100, None)
 
 
 def test_a_precision_found_out_is_said(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -265,3 +361,38 @@ def test_json_says_what_computed(capfd: pytest.CaptureFixture[str]) -> None:
     last = json.loads(capfd.readouterr().out)["results"][-1]
     assert (last["implementation"], last["formulation"], last["version"]) == ("scipy", None, scipy.__version__)
     assert (last["status"], last["computes"]) == ("ok", None)
+
+
+def test_a_package_that_lacks_another_is_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "halfway.py").write_text("import what_it_needs\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"^halfway could not be imported: .*'what_it_needs'"):
+        required("halfway", "extra")
+
+
+@pytest.mark.parametrize(
+    ("result", "what"),
+    [
+        ([1.0, 2.0], "returned list, not an array of real numbers"),
+        (np.array([1, 2]), "returned ndarray, not an array of real numbers"),
+        (np.array([1j, 2]), "returned ndarray, not an array of real numbers"),
+        (np.array([[1.0, 2.0]]), r"returned an array of shape \(1, 2\), not \(2,\)"),
+    ],
+)
+def test_what_a_library_gives_is_looked_at(result: Any, what: str) -> None:
+    with pytest.raises(InputError, match=f"^scipy {what}$"):
+        shaped("scipy", result, (2,))
+    assert shaped("scipy", np.zeros(2), (2,)).tolist() == [0, 0]
+
+
+def test_what_a_library_raises_is_what_it_has_not_got() -> None:
+    def raises(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(Unmeasured, match=r"^ValueError: a{200} \.\.\.$"):
+        answered("scipy", raises, ValueError("\n  " + "a" * 201 + "\nb"))
+    with pytest.raises(Unmeasured, match=r"^TypeError: no message$"):
+        answered("scipy", raises, TypeError())
+    with pytest.raises(InputError, match=r"^ours$") as caught:
+        answered("scipy", raises, InputError("ours"))
+    assert not isinstance(caught.value, Unmeasured)

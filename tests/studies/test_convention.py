@@ -13,7 +13,7 @@ import pytest
 
 import overflowscope
 from overflowscope.catalogue import named, operations
-from overflowscope.errors import InputError, Unmeasured
+from overflowscope.errors import InputError
 from overflowscope.formats import FORMATS
 from overflowscope.records import State
 from overflowscope.reference import reference
@@ -116,8 +116,10 @@ def test_what_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InputError, match=r"scipy is not installed; pip install scipy, or overflowscope\[scipy\]"):
             overflowscope.compare(ROWS, convention="scipy")
     pytest.importorskip("scipy")
-    with pytest.raises(Unmeasured, match="scipy has no gradients"):
+    with pytest.raises(InputError, match="no convention of scipy: scipy has no gradients; --convention limit"):
         overflowscope.compare(ROWS, convention="scipy", quantity="gradient", dtypes="float32")
+    with pytest.raises(InputError, match=r"scipy has threads .*--jobs 1"):
+        overflowscope.compare(ROWS, convention="scipy", jobs=2)
 
 
 def test_the_command(invoke: Invoke, here: Path) -> None:

@@ -16,7 +16,7 @@ from overflowscope.environment import environment
 from overflowscope.errors import InputError, Unmeasured
 from overflowscope.evaluate import evaluate
 from overflowscope.formats import Floats, Format
-from overflowscope.implementations import Offer
+from overflowscope.implementations import TIMEOUT, Offer
 from overflowscope.records import State
 from overflowscope.records.conformance import LIMIT, SCHEMA, Answer, Case, Cases, Conformance, Contestant, Run, Truth
 from overflowscope.reference import reference
@@ -46,17 +46,19 @@ def conformance(
     formulations: str | Sequence[str] | None = None,
     implementations: Sequence[Callable[..., Any] | str] = (),
     dtypes: str | Sequence[str] | None = None,
+    timeout: float = TIMEOUT,
 ) -> Conformance:
     """What implementations give for rows of special values (inf, nan, masks, ties, the ends of the format).
 
     ``operations`` are all unless named (softmax where a function of one's own is given); ``formulations`` are naive,
-    shifted and lse unless named, ``implementations`` as in ``compare``, ``dtypes`` float32 unless named. The limit is
-    the truth in the extended reals, certified and correctly rounded to the format. Each answer is held against it and
-    against that of each library among the implementations: nan agrees with nan, an infinity with that infinity, 0 with
-    0 of either sign, and other numbers where they are apart by d with log2(1 + d/ulp) <= precision/2. Raises InputError
-    for unknown names, for what is not installed, and for a function that fails in every case.
+    shifted and lse unless named, ``implementations`` and ``timeout`` as in ``compare``, ``dtypes`` float32 unless
+    named. The limit is the truth in the extended reals, certified and correctly rounded to the format. Each answer is
+    held against it and against that of each library among the implementations: nan agrees with nan, an infinity with
+    that infinity, 0 with 0 of either sign, and other numbers where they are apart by d with log2(1 + d/ulp) <=
+    precision/2. Raises InputError for unknown names, for what is not installed, and for a function that fails in every
+    case.
     """
-    return run(request(operations, formulations, [offer(i) for i in implementations], dtypes))
+    return run(request(operations, formulations, [offer(i, timeout) for i in implementations], dtypes))
 
 
 def request(
