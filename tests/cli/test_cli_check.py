@@ -148,6 +148,9 @@ def test_new_vanished_and_improved(kept: Path, invoke: Invoke) -> None:
     done = invoke("check", *IMPL, "--json")
     assert done.status == 0
     assert {c["result"] for c in done.document["checks"]} == {"improved"}
+    # Within the factor it is as it was.
+    path.write_text(re.sub(r'"max_ulp": ([0-9.e]+)', lambda m: f'"max_ulp": {1.4 * float(m[1])}', text))
+    assert {c["result"] for c in invoke("check", *IMPL, "--json").document["checks"]} == {"ok"}
     path.write_text(text.replace('"underflow": ', '"underflow": 1'))
     done = invoke("check", *IMPL, "--json")
     assert {c["result"] for c in done.document["checks"]} == {"improved"}
@@ -197,6 +200,9 @@ def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
     assert done.document["baseline"]["differs"] == ["numpy"]
     assert checked(elsewhere, "factor = 1.5\n" + CONFIG).status == 1
     assert checked(smaller, "factor = 4\n" + CONFIG).status == 0
+    # A version where a function of one's own has none is no other platform.
+    assert '"version": null' in smaller
+    assert checked(smaller.replace('"version": null', '"version": "1"')).status == 1
     # Counts have no room anywhere.
     old, new, case, _ = MUTANTS["small values to 0"]
     write(kept, RIGHT.replace(old, new))
