@@ -183,6 +183,28 @@ def test_another_case_under_the_same_name(kept: Path, invoke: Invoke, old: str, 
     assert "--update makes the baseline anew" in " ".join(invoke("check", *IMPL).out.split())
 
 
+def test_files_that_changed_in_place_are_other_input(here: Path, invoke: Invoke) -> None:
+    logits = np.arange(24.0).reshape(2, 3, 4)
+    case = '[[cases]]\nname = "a"\noperation = "cross_entropy"\nformulation = "lse"\ninput = "x.npy"\n'
+    (here / "overflowscope.toml").write_text(case + 'labels = "y.npy"\nmax_rows = 4\ndtype = "float64"\n')
+
+    def saved(logits: Any, labels: Any) -> Any:
+        np.save(here / "x.npy", logits)
+        np.save(here / "y.npy", labels)
+        return invoke("check", "--json")
+
+    np.save(here / "x.npy", logits)
+    np.save(here / "y.npy", [[0, 1, 2], [3, 0, 1]])
+    done = invoke("check", "--update", "--json")
+    assert (done.status, done.document["checks"][0]["rows"]) == (0, 4)
+    assert saved(logits, [[0, 1, 2], [3, 0, 1]]).status == 0
+    # Only the first four labels are of the case.
+    assert saved(logits, [[0, 1, 2], [3, 3, 3]]).status == 0
+    for other in ((logits, [[0, 1, 2], [2, 0, 1]]), (logits + 1, [[0, 1, 2], [3, 0, 1]])):
+        done = saved(*other)
+        assert (done.status, findings(done.document)) == (1, {"a": {"input"}})
+
+
 def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
     path = kept / "overflowscope-baseline.json"
     text = path.read_text()
