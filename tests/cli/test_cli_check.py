@@ -198,11 +198,20 @@ def test_files_that_changed_in_place_are_other_input(here: Path, invoke: Invoke)
     done = invoke("check", "--update", "--json")
     assert (done.status, done.document["checks"][0]["rows"]) == (0, 4)
     assert saved(logits, [[0, 1, 2], [3, 0, 1]]).status == 0
-    # Only the first four labels are of the case.
-    assert saved(logits, [[0, 1, 2], [3, 3, 3]]).status == 0
+    # Only the first four rows are of the case.
+    assert saved(np.where(logits < 16, logits, 9.0), [[0, 1, 2], [3, 3, 3]]).status == 0
     for other in ((logits, [[0, 1, 2], [2, 0, 1]]), (logits + 1, [[0, 1, 2], [3, 0, 1]])):
         done = saved(*other)
         assert (done.status, findings(done.document)) == (1, {"a": {"input"}})
+
+
+def test_another_array_of_the_same_file_is_another_input(here: Path, invoke: Invoke) -> None:
+    np.savez(here / "x.npz", a=[[0.0, 1.0]], b=[[1.0, 0.0]])
+    case = '[[cases]]\nname = "a"\nformulation = "lse"\ninput = "x.npz"\nkey = "a"\n'
+    (here / "overflowscope.toml").write_text(case)
+    assert invoke("check", "--update").status == 0
+    (here / "overflowscope.toml").write_text(case.replace('key = "a"', 'key = "b"'))
+    assert findings(invoke("check", "--json").document) == {"a": {"input"}}
 
 
 def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
