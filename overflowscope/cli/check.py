@@ -171,7 +171,8 @@ def _reports(given: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]
 
 def _check_files(written: Sequence[str], plan: Plan) -> None:
     """Raises InputError where one file would be written over another."""
-    known = {os.path.realpath(file): "is read" for file in (plan.config, plan.baseline) if file is not None}
+    given = [plan.config, plan.baseline, *(file for case in plan.cases for file in (case.input, case.labels))]
+    known = {os.path.realpath(file): "is read" for file in given if file is not None}
     for file in written:
         if os.path.realpath(file) in known and not (os.path.exists(file) and not os.path.isfile(file)):
             raise InputError(f"{known[os.path.realpath(file)]} already", source=file, hint="name another file")

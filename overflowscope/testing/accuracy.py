@@ -78,6 +78,9 @@ def assert_accurate(
     wanted = _own_format(logits) if dtypes is None else dtypes
     if not wanted:
         raise InputError("no dtype was given")
+    if not (isinstance(wanted, str) or all(isinstance(name, str) for name in wanted)):
+        raise InputError(f"dtypes of {wanted!r}", hint="names are wanted, such as ['float16']")
+    _check_whole(seed=seed, rows=rows, classes=classes)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed {seed} is not between 0 and 2**64 - 1")
     request = Request(
@@ -100,8 +103,14 @@ def _check_numbers(limits: Mapping[str, float]) -> None:
     if not limits:
         raise InputError("no limit was given", hint="assert_accurate(softmax, max_ulp=4)")
     for name, limit in limits.items():
-        if isinstance(limit, bool) or not isinstance(limit, int | float | np.number) or math.isnan(limit) or limit < 0:
-            raise InputError(f"{name} is {limit!r}", hint="a number of at least 0 is wanted")
+        if isinstance(limit, bool) or not isinstance(limit, int | float | np.number) or not 0 <= limit < math.inf:
+            raise InputError(f"{name} is {limit!r}", hint="a finite number of at least 0 is wanted")
+
+
+def _check_whole(**numbers: Any) -> None:
+    for name, number in numbers.items():
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | np.integer)):
+            raise InputError(f"{name} is {number!r}", hint="a whole number is wanted")
 
 
 def _contenders(function: Callable[..., Any] | str, operation: str, quantity: str) -> list[Contender]:

@@ -85,20 +85,27 @@ def _hypothesis() -> Any:
 
 def _sizes(st: Any, what: str, size: Any) -> Any:
     """The strategy of a number of classes or rows."""
-    if isinstance(size, tuple):
-        size = range(size[0], size[1] + 1)
-    if isinstance(size, int | np.integer):
-        size = range(int(size), int(size) + 1)
-    if not isinstance(size, range):
+    if hasattr(size, "validate"):
         return size
-    if not size or min(size) < 1:
-        raise InputError(f"{what} of {size}", hint="at least 1 is wanted")
-    return st.sampled_from(sorted(size))
+    if isinstance(size, tuple) and len(size) == 2:
+        least, most = size
+    else:
+        least = most = size
+    if isinstance(size, range) and size:
+        numbers = size if size.step > 0 else size[::-1]
+    elif all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in (least, most)):
+        numbers = range(int(least), int(most) + 1)
+    else:
+        raise InputError(f"{what} of {size!r}", hint="a number, a range, a pair (least, most) or a strategy is wanted")
+    if not numbers or numbers[0] < 1:
+        raise InputError(f"{what} of {size!r}", hint="at least 1 is wanted")
+    return st.sampled_from(numbers)
 
 
 def _bounds(fmt: Format, low: float | None, high: float | None) -> tuple[float, float]:
     """The ends of what is finite. Raises InputError for those that the format does not hold."""
-    ends = (-fmt.largest if low is None else float(low), fmt.largest if high is None else float(high))
+    # + 0.0: of -0 and 0 neither is below the other, but Hypothesis has an order of them.
+    ends = (-fmt.largest if low is None else float(low) + 0.0, fmt.largest if high is None else float(high) + 0.0)
     for end in ends:
         if not abs(end) <= fmt.largest or float(formats.round_to(np.float64(end), fmt)) != end:
             raise InputError(f"{end!r} is no finite number of {fmt.name}")

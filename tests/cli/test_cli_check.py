@@ -148,6 +148,9 @@ def test_new_vanished_and_improved(kept: Path, invoke: Invoke) -> None:
     done = invoke("check", *IMPL, "--json")
     assert done.status == 0
     assert {c["result"] for c in done.document["checks"]} == {"improved"}
+    # Within the factor it is as it was.
+    path.write_text(re.sub(r'"max_ulp": ([0-9.e]+)', lambda m: f'"max_ulp": {1.4 * float(m[1])}', text))
+    assert {c["result"] for c in invoke("check", *IMPL, "--json").document["checks"]} == {"ok"}
     path.write_text(text.replace('"underflow": ', '"underflow": 1'))
     done = invoke("check", *IMPL, "--json")
     assert {c["result"] for c in done.document["checks"]} == {"improved"}
@@ -180,6 +183,37 @@ def test_another_case_under_the_same_name(kept: Path, invoke: Invoke, old: str, 
     assert "--update makes the baseline anew" in " ".join(invoke("check", *IMPL).out.split())
 
 
+def test_files_that_changed_in_place_are_other_input(here: Path, invoke: Invoke) -> None:
+    logits = np.arange(24.0).reshape(2, 3, 4)
+    case = '[[cases]]\nname = "a"\noperation = "cross_entropy"\nformulation = "lse"\ninput = "x.npy"\n'
+    (here / "overflowscope.toml").write_text(case + 'labels = "y.npy"\nmax_rows = 4\ndtype = "float64"\n')
+
+    def saved(logits: Any, labels: Any) -> Any:
+        np.save(here / "x.npy", logits)
+        np.save(here / "y.npy", labels)
+        return invoke("check", "--json")
+
+    np.save(here / "x.npy", logits)
+    np.save(here / "y.npy", [[0, 1, 2], [3, 0, 1]])
+    done = invoke("check", "--update", "--json")
+    assert (done.status, done.document["checks"][0]["rows"]) == (0, 4)
+    assert saved(logits, [[0, 1, 2], [3, 0, 1]]).status == 0
+    # Only the first four rows are of the case.
+    assert saved(np.where(logits < 16, logits, 9.0), [[0, 1, 2], [3, 3, 3]]).status == 0
+    for other in ((logits, [[0, 1, 2], [2, 0, 1]]), (logits + 1, [[0, 1, 2], [3, 0, 1]])):
+        done = saved(*other)
+        assert (done.status, findings(done.document)) == (1, {"a": {"input"}})
+
+
+def test_another_array_of_the_same_file_is_another_input(here: Path, invoke: Invoke) -> None:
+    np.savez(here / "x.npz", a=[[0.0, 1.0]], b=[[1.0, 0.0]])
+    case = '[[cases]]\nname = "a"\nformulation = "lse"\ninput = "x.npz"\nkey = "a"\n'
+    (here / "overflowscope.toml").write_text(case)
+    assert invoke("check", "--update").status == 0
+    (here / "overflowscope.toml").write_text(case.replace('key = "a"', 'key = "b"'))
+    assert findings(invoke("check", "--json").document) == {"a": {"input"}}
+
+
 def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
     path = kept / "overflowscope-baseline.json"
     text = path.read_text()
@@ -197,6 +231,9 @@ def test_another_platform_has_more_room(kept: Path, invoke: Invoke) -> None:
     assert done.document["baseline"]["differs"] == ["numpy"]
     assert checked(elsewhere, "factor = 1.5\n" + CONFIG).status == 1
     assert checked(smaller, "factor = 4\n" + CONFIG).status == 0
+    # A version where a function of one's own has none is no other platform.
+    assert '"version": null' in smaller
+    assert checked(smaller.replace('"version": null', '"version": "1"')).status == 1
     # Counts have no room anywhere.
     old, new, case, _ = MUTANTS["small values to 0"]
     write(kept, RIGHT.replace(old, new))

@@ -146,6 +146,17 @@ def test_misuse(here: Path, refused: Refused, arguments: list[str], says: str) -
     assert not list(here.iterdir())
 
 
+@pytest.mark.parametrize("written", [["--output", "x.npy"], ["--report", "json=./y.npy"], ["-o", "link"]])
+def test_what_is_read_is_not_written_over(here: Path, refused: Refused, written: list[str]) -> None:
+    np.save(here / "x.npy", [[0.0, 1], [1, 2]])
+    np.save(here / "y.npy", [0, 1])
+    (here / "link").symlink_to("y.npy")
+    files = {file.name: file.read_bytes() for file in here.iterdir()}
+    case = ["--op", "cross_entropy", "--formulation", "lse", "--input", "x.npy", "--labels", "y.npy", "--max-ulp", "9"]
+    assert "is read already; name another file" in refused("check", *case, *written)
+    assert {file.name: file.read_bytes() for file in here.iterdir()} == files
+
+
 def test_a_configuration_is_found_and_named_in_errors(here: Path, invoke: Invoke, refused: Refused) -> None:
     (here / "pyproject.toml").write_text(
         '[tool.overflowscope]\n[[tool.overflowscope.cases]]\nname = "a"\nformulation = "lse"\nmax_ulp = 1e9\n'

@@ -158,7 +158,7 @@ class _Run:
     def _factor(self, case: Case, record: Record, old: Record | None) -> float:
         """The case's own, else by how far the platform is the baseline's. A library counts for its own records."""
         elsewhere = bool(self.known is not None and self.known.differs(self.facts))
-        if old is not None and old.version != record.version and record.implementation != "numpy":
+        if old is not None and None not in (old.version, record.version) and old.version != record.version:
             elsewhere = True
             if record.implementation not in self.differs:
                 self.differs.append(record.implementation)

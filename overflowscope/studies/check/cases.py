@@ -6,7 +6,9 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from overflowscope import cases, catalogue, formats, libraries, sources
 from overflowscope.cases import Contender
@@ -203,13 +205,22 @@ def measured(case: Case) -> Measured:
     """
     request = requested(case)
     found = run(request)
-    labels = hashlib.sha256() if found.input.labels is not None else None
-    if labels is not None:
-        for rows in sources.blocks(request.source):
-            labels.update(request.source.labels(rows).astype("<i8").tobytes())
-    digest = None if labels is None else labels.hexdigest()
-    given = Input(found.input.sha256, found.input.rows, found.input.classes, digest)
+    double = formats.named("float64")
+    # Of a file the numbers count, not the bytes: it may hold several arrays, and the same ones in other words.
+    logits = found.input.sha256
+    if case.input is not None:
+        logits = _digest(request.source, lambda rows: request.source.logits(rows, double), "<f8")
+    labels = None if found.input.labels is None else _digest(request.source, request.source.labels, "<i8")
+    given = Input(logits, found.input.rows, found.input.classes, labels)
     return Measured(given, found.results)
+
+
+def _digest(source: Source, numbers: Callable[[range], NDArray[Any]], dtype: str) -> str:
+    """Of all rows, as that dtype."""
+    digest = hashlib.sha256()
+    for rows in sources.blocks(source):
+        digest.update(numbers(rows).astype(dtype).tobytes())
+    return digest.hexdigest()
 
 
 def explained(case: Case, dtype: str, scale: float, row: int | None) -> Measured:
