@@ -18,6 +18,8 @@ from overflowscope.formats import Floats, Format
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
+LARGEST = 2**20
+"""Classes, or rows, of one drawn array, at most."""
 MOST_DRAWN = 12
 """Of a longer row the rest repeats these numbers: Hypothesis has room for some thousand choices, not for a million."""
 
@@ -99,6 +101,8 @@ def _sizes(st: Any, what: str, size: Any) -> Any:
         raise InputError(f"{what} of {size!r}", hint="a number, a range, a pair (least, most) or a strategy is wanted")
     if not numbers or numbers[0] < 1:
         raise InputError(f"{what} of {size!r}", hint="at least 1 is wanted")
+    if numbers[-1] > LARGEST:
+        raise InputError(f"{what} of {size!r}", hint=f"at most {LARGEST:,} are drawn")
     return st.sampled_from(numbers)
 
 
