@@ -40,7 +40,7 @@ def logits(
 ) -> SearchStrategy[NDArray[Any]]:
     """Logits of a format: arrays of its NumPy dtype, of shape (classes,), or (rows, classes) where ``rows`` is given.
 
-    ``classes`` and ``rows`` are numbers, at least 1, or a range, a pair (least, most) or a strategy of them, which
+    ``classes`` and ``rows`` are numbers from 1 to 2**20, or a range, a pair (least, most) or a strategy of them, which
     shrink to the least. The rows are independent of each other, and favour: both sides of log(largest), where exp
     overflows, and of the logarithms where it becomes subnormal and 0; equal logits, small and huge; two that tie for
     the largest; one that dominates; neighbours in the format; a spread beyond what exp can take; the largest finite
