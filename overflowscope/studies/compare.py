@@ -184,7 +184,7 @@ def _check(request: Request) -> int:
     libraries = [c.implementation for c in request.contenders if c.version and not c.own]
     libraries += [request.convention] if request.convention != LIMIT else []
     if request.jobs > 1 and libraries:
-        raise InputError(f"{libraries[0]} has threads of its own, which other processes would lack", hint="--jobs 1")
+        raise InputError(f"{libraries[0]} is run in one process alone: it may have threads of its own", hint="--jobs 1")
     if request.model is not None and libraries:
         hint = "leave out --arithmetic strict, or it"
         raise InputError(f"{libraries[0]} does its own arithmetic, of which none is strict", hint=hint)
