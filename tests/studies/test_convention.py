@@ -118,7 +118,7 @@ def test_what_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("scipy")
     with pytest.raises(InputError, match="no convention of scipy: scipy has no gradients; --convention limit"):
         overflowscope.compare(ROWS, convention="scipy", quantity="gradient", dtypes="float32")
-    with pytest.raises(InputError, match=r"scipy has threads .*--jobs 1"):
+    with pytest.raises(InputError, match=r"scipy is run in one process alone.*--jobs 1"):
         overflowscope.compare(ROWS, convention="scipy", jobs=2)
 
 
