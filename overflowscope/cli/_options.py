@@ -89,6 +89,18 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return found
 
 
+def implementations(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--impl and --timeout: what is measured beside our formulations, and how long it is waited for."""
+    help = (
+        "A library (scipy, torch, ...); or FILE.py:FUNCTION, your own f(logits) or f(logits, labels), or "
+        "command:'./prog --flag', a program that reads and writes JSON lines: for the one --op named (softmax unless "
+        "said). This runs your code."
+    )
+    waited = "What a program has for an answer [default: 60]."
+    command = click.option("--timeout", type=Positive(), metavar="SECONDS", default="60", help=waited)(command)
+    return click.option("--impl", "implementations", multiple=True, metavar="NAME", help=help)(command)
+
+
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """--debug, which every command takes and ``run`` reads."""
     return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(command)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from overflowscope.cli._inputs import inputs, source
-from overflowscope.cli._options import Positive, Whole, chosen_form, common, names
+from overflowscope.cli._options import Whole, chosen_form, common, implementations, names
 
 if TYPE_CHECKING:
     from overflowscope.studies.compare import Request
@@ -38,22 +38,7 @@ MANY = 10**6
     metavar="NAME,...",
     help="Formulations, or all [default: naive,shifted,lse].",
 )
-@click.option(
-    "--impl",
-    "implementations",
-    multiple=True,
-    metavar="NAME",
-    help="A library (scipy, torch, ...); or FILE.py:FUNCTION, your own f(logits) or f(logits, labels), or "
-    "command:'./prog --flag', a program that reads and writes JSON lines: for the one --op named (softmax unless "
-    "said). This runs your code.",
-)
-@click.option(
-    "--timeout",
-    type=Positive(),
-    metavar="SECONDS",
-    default="60",
-    help="What a program has for an answer [default: 60].",
-)
+@implementations
 @click.option(
     "--quantity",
     metavar="NAME",

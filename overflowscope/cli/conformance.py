@@ -8,26 +8,11 @@ from typing import Any
 
 import click
 
-from overflowscope.cli._options import Positive, chosen_form, common, names
+from overflowscope.cli._options import chosen_form, common, implementations, names
 
 
 @click.command("conformance")
-@click.option(
-    "--impl",
-    "implementations",
-    multiple=True,
-    metavar="NAME",
-    help="A library (scipy, torch, ...); or FILE.py:FUNCTION, your own f(logits) or f(logits, labels), or "
-    "command:'./prog --flag', a program that reads and writes JSON lines: for the one --op named (softmax unless "
-    "said). This runs your code. Only what is named is asked.",
-)
-@click.option(
-    "--timeout",
-    type=Positive(),
-    metavar="SECONDS",
-    default="60",
-    help="What a program has for an answer [default: 60].",
-)
+@implementations
 @click.option(
     "--op",
     "operations",
@@ -56,7 +41,7 @@ def command(form: str | None, as_json: bool, output: str | None, debug: bool, **
 
     The limit is the truth in the extended reals, correctly rounded. An answer agrees with it, or with a library's,
     where every element does: nan with nan, an infinity with that infinity, 0 with 0 of either sign, other numbers
-    where half of their bits are right. The exit status is 0 whatever is found.
+    where half of their bits are right. Of libraries only those named are asked. The exit status is 0 whatever is found.
 
     \b
       overflowscope conformance

@@ -94,7 +94,7 @@ class Library:
     """A library that has counterparts of operations, by their dotted names.
 
     ``value`` takes (counterpart's name, logits, labels or None) and gives an array of NumPy of the operation's shape;
-    ``gradient`` takes (counterpart, logits, labels), or is None where the library has none.
+    ``gradient`` takes (counterpart, logits, labels) and gives one of the logits' shape, or is None where there is none.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Library:
         if counterpart is None:
             return []
         run = functools.partial(_value, self, counterpart, operation)
-        gradient = functools.partial(_gradient, self, counterpart, operation)
+        gradient = functools.partial(_gradient, self, counterpart)
         return [Implementation(self.name, run, gradient, self.version)]
 
 
@@ -121,13 +121,11 @@ def _value(library: Library, counterpart: Counterpart, operation: Operation, xp:
     return shaped(library.name, result, operation.shape(logits))
 
 
-def _gradient(
-    library: Library, counterpart: Counterpart, operation: Operation, xp: Any, x: Any, labels: Any = None
-) -> Any:
+def _gradient(library: Library, counterpart: Counterpart, xp: Any, x: Any, labels: Any = None) -> Any:
     check_native(library.name, x)
     if library.gradient is None:
         raise Unmeasured(f"{library.name} has no gradients")
-    result = answered(library.name, library.gradient, counterpart, operation, x, labels)
+    result = answered(library.name, library.gradient, counterpart, x, labels)
     return shaped(library.name, result, x.shape)
 
 

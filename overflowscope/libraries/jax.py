@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from overflowscope.catalogue import Counterpart, Operation
+from overflowscope.catalogue import Counterpart
 from overflowscope.implementations import raised
 from overflowscope.libraries import Library, only, required, resolved
 
@@ -36,7 +36,7 @@ def value(name: str, logits: Any, labels: Any = None) -> Any:
         return np.asarray(resolved(name)(jax.numpy.asarray(logits), axis=-1))
 
 
-def gradient(counterpart: Counterpart, operation: Operation, logits: Any, labels: Any) -> Any:
+def gradient(counterpart: Counterpart, logits: Any, labels: Any) -> Any:
     """By ``jax.vjp``, of which ``jax.grad`` is the case of one result; of many, that of the result at the label."""
     import jax
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from overflowscope import formats
-from overflowscope.catalogue import Counterpart, Operation
+from overflowscope.catalogue import Counterpart
 from overflowscope.errors import InputError
 from overflowscope.libraries import Library, only, required, resolved
 
@@ -36,7 +36,7 @@ def value(device: str, name: str, logits: Any, labels: Any = None) -> Any:
     return array(_called(name, tensor(logits, device), _indices(labels, device)))
 
 
-def gradient(device: str, counterpart: Counterpart, operation: Operation, logits: Any, labels: Any) -> Any:
+def gradient(device: str, counterpart: Counterpart, logits: Any, labels: Any) -> Any:
     """By ``torch.autograd.grad``; of what has a result for each class, that of the result at the label."""
     import torch
 
